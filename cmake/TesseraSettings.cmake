@@ -1,0 +1,31 @@
+# How every target is compiled.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+option(TESSERA_TESTS "Build the unit tests" ON)
+option(TESSERA_FUZZ "Build the fuzz targets (needs clang)" OFF)
+set(TESSERA_SANITIZE "" CACHE STRING "address,undefined or thread")
+
+add_compile_options(-Wall -Wextra -Wno-missing-field-initializers)
+if(TESSERA_SANITIZE)
+  add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=${TESSERA_SANITIZE})
+endif()
+if(TESSERA_FUZZ)
+  # Coverage for the code under test; the libFuzzer main is linked into the targets only.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)

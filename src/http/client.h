@@ -1,0 +1,63 @@
+// Outgoing HTTP/1.1 over TCP, TLS or a Unix socket, with pooled keep-alive connections.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "http/message.h"
+
+namespace tessera::http {
+
+struct Origin {
+  std::string scheme = "http";  // "http", "https"
+  std::string host;
+  std::uint16_t port = 80;
+  std::string unix_path;  // not empty: connect there; host is only the Host header
+  bool operator==(const Origin&) const = default;
+};
+
+// "https://host:port/base/path" to origin and path; throws Error(kBadValue).
+std::pair<Origin, std::string> parse_url(std::string_view url);
+
+struct ClientTimeouts {
+  std::chrono::milliseconds connect{5'000};
+  std::chrono::milliseconds first_byte{300'000};
+  std::chrono::milliseconds between_bytes{300'000};
+};
+
+struct ClientRequest {
+  Origin origin;
+  std::string method = "GET";
+  std::string target = "/";
+  Headers headers;
+  std::string body;
+  ClientTimeouts timeouts;
+};
+
+struct ClientResponse {
+  int status = 0;
+  Headers headers;
+  std::unique_ptr<BodyStream> body;  // dropping it early closes the connection
+};
+
+// Reads to the end; throws Error(kUpstreamBadGateway) beyond `limit` bytes.
+asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
+
+class Client {
+ public:
+  explicit Client(asio::any_io_executor executor);
+  ~Client();
+
+  // Throws Error(kUpstreamBadGateway) when the connection cannot be made or breaks, and
+  // Error(kDeadlineExceeded) when a timeout passes. A pooled connection that turns out to be closed
+  // before the first byte is replaced once, silently.
+  asio::awaitable<ClientResponse> send(ClientRequest request);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace tessera::http

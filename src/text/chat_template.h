@@ -1,0 +1,58 @@
+// Messages to prompt text by the model's own Jinja template. Immutable, safe from any thread.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace tessera {
+
+struct ChatTemplateInput {
+  // OpenAI messages after preparation (content flattened to text, tool arguments as objects):
+  // {"role","content","name"?,"tool_calls"?,"tool_call_id"?}.
+  boost::json::array messages;
+  std::optional<boost::json::array> tools;
+  std::optional<boost::json::array> documents;
+  bool add_generation_prompt = true;
+  boost::json::object kwargs;  // chat_template_kwargs
+};
+
+// Rendered text with the origin of each stretch: true where it came from the template itself,
+// false where it came from message content.
+struct RenderedPrompt {
+  std::string text;
+  struct Piece {
+    std::size_t begin, end;
+    bool from_template;
+  };
+  std::vector<Piece> pieces;
+};
+
+class ChatTemplate {
+ public:
+  // Parses; throws Error(kBadModelFile) with line and column.
+  ChatTemplate(std::string_view source,
+               std::vector<std::pair<std::string, std::string>> special_tokens);
+  ~ChatTemplate();
+
+  // Throws Error(kBadMessage) for raise_exception(msg), Error(kBadValue) for run-time errors and
+  // limits (template 1 MiB, output 64 MiB, 10^6 loop iterations, recursion 64).
+  RenderedPrompt render(const ChatTemplateInput& input) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+// chat_template.jinja, chat_template.json or tokenizer_config.json of a model folder (§3.1), the
+// template named "default" where there are several; nullopt when the folder has none.
+std::optional<std::string> find_chat_template(const std::filesystem::path& folder);
+
+}  // namespace tessera
