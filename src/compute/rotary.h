@@ -4,61 +4,58 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace tessera {
 
-enum class RopeType : std::uint8_t { kDefault, kLinear, kDynamic, kYarn, kLlama3 };
+enum class RopeType : std::uint8_t { kDefault, kLinear, kDynamic, kYarn, kLlama3, kNtk };
 
-// Normalised form of rope_scaling / rope_parameters of config.json and of rope.* of GGUF.
-struct RopeParameters {
+// Fields of config.json's rope_scaling / rope_parameters; unused ones keep their defaults.
+struct RopeScaling {
   RopeType type = RopeType::kDefault;
-  float theta = 10000.0f;
-  float factor = 1.0f;
-  int original_max_position = 0;  // original_max_position_embeddings, else max_position_embeddings
-  // llama3
-  float low_freq_factor = 1.0f, high_freq_factor = 4.0f;
-  // yarn
-  float beta_fast = 32.0f, beta_slow = 1.0f;
-  float attention_factor = 0.0f;  // 0: derived from factor, mscale and mscale_all_dim
-  float mscale = 0.0f, mscale_all_dim = 0.0f;
-  bool truncate = true;
-  // GGUF rope_freqs.weight: divisor of each base frequency, [head_dim / 2]; replaces any scaling.
-  std::vector<float> frequency_divisors;
+  double factor = 1.0;
+  int original_max_position_embeddings = 0;              // filled in for yarn and llama3
+  double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
+  double beta_fast = 32.0, beta_slow = 1.0;              // yarn
+  std::optional<double> attention_factor;                // yarn
+  double mscale = 0.0, mscale_all_dim = 0.0;             // yarn; 0: not given
+  bool truncate = true;                                  // yarn
+  std::optional<double> mixed_b;                         // ntk
 };
 
 // Which elements of a head form a rotated pair: n and n + head_dim/2 (Hugging Face), or 2n and
 // 2n + 1 (rows of q_proj and k_proj permuted as GGUF files of the llama architecture have them).
 enum class RopePairing : std::uint8_t { kHalfSplit, kInterleaved };
 
-// f_n = theta^(-2n/D) with the scaling applied, n = 0 … head_dim/2 - 1, computed in f32 as the
-// reference does. `length` is the sequence length kDynamic stretches for; others ignore it.
-std::vector<float> rope_frequencies(const RopeParameters& parameters, int head_dim, int length = 0);
-// The factor that multiplies cosine and sine (1 except for yarn).
-float rope_attention_factor(const RopeParameters& parameters);
+// f_n = theta^(-2n/head_dim), n = 0 … head_dim/2 - 1, scaled as `scaling` says, in f32 as the
+// reference does. kDynamic stretches theta for sequences of `length` tokens, and does nothing up to
+// `max_position_embeddings`; the other types ignore both.
+std::vector<float> rope_frequencies(double theta, const RopeScaling& scaling, int head_dim,
+                                    int length = 0, int max_position_embeddings = 0);
+// What cosine and sine are multiplied by: 1 except for yarn.
+float rope_attention_factor(const RopeScaling& scaling);
 
-// cos and sin of position * f_n, times the attention factor.
+// cos and sin of position * f_n, times a factor.
 class RotaryTable {
  public:
   RotaryTable() = default;
-  // head_dim is even. Throws Error(kBadModelFile) when frequency_divisors has another length.
-  RotaryTable(const RopeParameters& parameters, int head_dim);
+  explicit RotaryTable(std::vector<float> frequencies, float attention_factor = 1.0f);
 
   // Makes rows 0 … positions-1 available. Not thread-safe; call before the parallel part.
   void ensure(std::int64_t positions);
-  // [head_dim / 2] cosines, then [head_dim / 2] sines. Only below the ensured number.
+  // head_dim/2 cosines, then head_dim/2 sines. Only below the ensured number of positions.
   const float* row(std::int64_t position) const {
     return chunks_[static_cast<std::size_t>(position / kChunk)].get() +
-           position % kChunk * head_dim_;
+           position % kChunk * head_dim();
   }
-  int head_dim() const { return head_dim_; }
+  int head_dim() const { return 2 * static_cast<int>(frequencies_.size()); }
 
  private:
   static constexpr std::int64_t kChunk = 256;
-  int head_dim_ = 0;
-  float attention_factor_ = 1.0f;
   std::vector<float> frequencies_;
+  float attention_factor_ = 1.0f;
   std::vector<std::unique_ptr<float[]>> chunks_;
 };
 
