@@ -1,0 +1,130 @@
+// The chat contract: POST …/chat/completions (data-plane 2.2–2.4, 2.9; OpenAI "Chat" reference).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/body.h"
+#include "api/fields.h"
+#include "api/options.h"
+
+namespace tessera::api {
+
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // JSON text of an object, as the model or the client wrote it
+};
+
+struct ChatMessage {
+  std::string role;                    // "system", "user", "assistant", "tool"
+  std::optional<std::string> content;  // text parts joined; none only beside tool_calls
+  std::string name;
+  std::vector<ToolCall> tool_calls;  // assistant
+  std::string tool_call_id;          // tool
+};
+
+struct ChatRequest {
+  CommonFields common;
+  GenerationFields generation;
+  std::vector<ChatMessage> messages;
+  bool logprobs = false;
+  int top_logprobs = 0;  // -1: the whole vocabulary
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;  // then add_generation_prompt is false
+  std::string chat_template;            // empty: the model's own
+  std::string chat_template_kwargs;     // JSON text of an object; empty: none
+  std::string documents;                // JSON text of an array of objects of strings; empty: none
+};
+
+// Throws Error: the kind says what is wrong, param names the field, message adds value and bound.
+ChatRequest parse_chat_request(const Body& body, const ParseOptions& options);
+// What a worker or an OpenAI-like upstream reads; fields at their default are left out, and so are
+// client_request_id and usage_context, which end at the gateway.
+std::string to_json(const ChatRequest& request);
+
+struct TokenScore {
+  std::string token;  // U+FFFD where the bytes are part of a character
+  double logprob = 0;
+  std::string bytes;
+};
+
+struct ChatTokenLogprob : TokenScore {
+  std::vector<TokenScore> top_logprobs;
+};
+
+struct ChatLogprobs {
+  std::vector<ChatTokenLogprob> content;
+};
+
+struct ChatChoice {
+  int index = 0;
+  ChatMessage message{.role = "assistant"};
+  std::string reasoning_content;
+  std::optional<std::string> refusal;
+  std::optional<FinishReason> finish_reason;  // always set once complete
+  std::optional<ChatLogprobs> logprobs;
+  std::optional<StopReason> stop_reason;  // none: the key is not written
+  std::optional<std::vector<std::int32_t>> token_ids;
+};
+
+struct ChatResponse {
+  std::string id;  // "chatcmpl-…"
+  std::int64_t created = 0;
+  std::string model;
+  std::vector<ChatChoice> choices;
+  std::optional<Usage> usage;
+  std::string system_fingerprint;
+  std::string served_model_name;  // written when not empty
+  std::string prompt_logprobs;    // JSON text; written when not empty
+  std::optional<std::vector<std::int32_t>> prompt_token_ids;
+};
+
+std::string to_json(const ChatResponse& response);
+// An upstream's answer. Unknown members are ignored; throws Error(kUpstreamBadGateway).
+ChatResponse parse_chat_response(std::string_view json);
+
+// A piece of a call in a stream: id and name come once, with the first piece.
+struct ToolCallDelta {
+  int index = 0;
+  std::string id;
+  std::string name;
+  std::string arguments;
+};
+
+struct ChatDelta {
+  bool role = false;  // the choice's first chunk: "role": "assistant"
+  std::optional<std::string> content;
+  std::optional<std::string> reasoning_content;
+  std::optional<std::string> refusal;
+  std::vector<ToolCallDelta> tool_calls;
+};
+
+struct ChatChunkChoice {
+  int index = 0;
+  ChatDelta delta;
+  std::optional<FinishReason> finish_reason;
+  std::optional<ChatLogprobs> logprobs;
+  std::optional<StopReason> stop_reason;
+  std::optional<std::vector<std::int32_t>> token_ids;
+};
+
+struct ChatChunk {
+  std::string id;
+  std::int64_t created = 0;
+  std::string model;
+  std::string system_fingerprint;
+  std::vector<ChatChunkChoice> choices;
+  std::optional<Usage> usage;
+  bool null_usage = false;  // without usage, write "usage": null instead of nothing
+  std::optional<Timings> timings;
+  std::optional<std::vector<std::int32_t>> prompt_token_ids;
+};
+
+std::string to_json(const ChatChunk& chunk);
+ChatChunk parse_chat_chunk(std::string_view json);
+
+}  // namespace tessera::api
