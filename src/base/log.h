@@ -43,18 +43,19 @@ LogLevel parse_log_level(std::string_view text);
 // For tests: where lines go instead of stderr; an empty function restores stderr.
 void set_log_sink(std::function<void(std::string_view line)> sink);
 
-void log(LogLevel level, std::string_view room, std::string_view message, LogFields fields = {});
+void write_log(LogLevel level, std::string_view room, std::string_view message,
+               LogFields fields = {});
 inline void log_debug(std::string_view room, std::string_view message, LogFields fields = {}) {
-  if (log_enabled(LogLevel::kDebug)) log(LogLevel::kDebug, room, message, fields);
+  if (log_enabled(LogLevel::kDebug)) write_log(LogLevel::kDebug, room, message, fields);
 }
 inline void log_info(std::string_view room, std::string_view message, LogFields fields = {}) {
-  if (log_enabled(LogLevel::kInfo)) log(LogLevel::kInfo, room, message, fields);
+  if (log_enabled(LogLevel::kInfo)) write_log(LogLevel::kInfo, room, message, fields);
 }
 inline void log_warn(std::string_view room, std::string_view message, LogFields fields = {}) {
-  if (log_enabled(LogLevel::kWarn)) log(LogLevel::kWarn, room, message, fields);
+  if (log_enabled(LogLevel::kWarn)) write_log(LogLevel::kWarn, room, message, fields);
 }
 inline void log_error(std::string_view room, std::string_view message, LogFields fields = {}) {
-  if (log_enabled(LogLevel::kError)) log(LogLevel::kError, room, message, fields);
+  if (log_enabled(LogLevel::kError)) write_log(LogLevel::kError, room, message, fields);
 }
 
 }  // namespace tessera

@@ -1,0 +1,167 @@
+#include "base/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include <new>
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kNonceBytes = 12, kTagBytes = 16;
+constexpr std::size_t kKeyBytes = 32;
+
+const unsigned char* in(std::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
+
+CipherContext new_cipher(std::string_view key) {
+  if (key.size() != kKeyBytes) {
+    throw Error(ErrorKind::kBadConfiguration, "The sealing key has " + std::to_string(key.size()) +
+                                                  " bytes, but it must have 32.");
+  }
+  CipherContext context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+  if (!context) throw std::bad_alloc();
+  return context;
+}
+
+void check(int result, const char* what) {
+  if (result != 1) throw Error(ErrorKind::kInternal, std::string(what) + " failed in OpenSSL");
+}
+
+}  // namespace
+
+struct Sha256::Impl {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~Impl() { EVP_MD_CTX_free(context); }
+};
+
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
+  check(EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr), "SHA-256");
+}
+Sha256::~Sha256() = default;
+
+void Sha256::update(std::string_view bytes) {
+  check(EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size()), "SHA-256");
+}
+
+Digest256 Sha256::finish() {
+  Digest256 digest;
+  check(EVP_DigestFinal_ex(impl_->context, digest.data(), nullptr), "SHA-256");
+  return digest;
+}
+
+Digest256 sha256(std::string_view bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.finish();
+}
+
+std::string sha256_hex(std::string_view bytes) { return hex_encode(as_bytes(sha256(bytes))); }
+
+Digest256 hmac_sha256(std::string_view key, std::string_view bytes) {
+  Digest256 digest;
+  unsigned length = 0;
+  // HMAC() reads a null key as "the previous key"; an empty view may hold null.
+  const char* key_data = key.empty() ? "" : key.data();
+  if (HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()), in(bytes), bytes.size(),
+           digest.data(), &length) == nullptr) {
+    throw Error(ErrorKind::kInternal, "HMAC failed in OpenSSL");
+  }
+  return digest;
+}
+
+std::string random_bytes(std::size_t count) {
+  std::string out(count, '\0');
+  check(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)),
+        "The random generator");
+  return out;
+}
+
+std::string uuid_v4() {
+  // A pool per thread: one call to the generator serves 64 identifiers.
+  constexpr std::size_t kUuidBytes = 16, kPoolBytes = 64 * kUuidBytes;
+  thread_local std::string pool;
+  thread_local std::size_t used = kPoolBytes;
+  if (used == kPoolBytes) {
+    pool = random_bytes(kPoolBytes);
+    used = 0;
+  }
+  unsigned char bytes[kUuidBytes];
+  for (std::size_t i = 0; i < kUuidBytes; ++i) bytes[i] = static_cast<unsigned char>(pool[used++]);
+  bytes[6] = (bytes[6] & 0x0F) | 0x40;  // version 4
+  bytes[8] = (bytes[8] & 0x3F) | 0x80;  // variant 10
+  std::string out;
+  out.reserve(36);
+  for (std::size_t i = 0; i < kUuidBytes; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += "0123456789abcdef"[bytes[i] >> 4];
+    out += "0123456789abcdef"[bytes[i] & 15];
+  }
+  return out;
+}
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+    bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (hyphen ? c != '-' : !hex) return false;
+  }
+  return true;
+}
+
+bool constant_time_equal(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string seal(std::string_view key, std::string_view plaintext, std::string_view context) {
+  CipherContext cipher = new_cipher(key);
+  std::string out = random_bytes(kNonceBytes);
+  out.resize(kNonceBytes + plaintext.size() + kTagBytes);
+  auto* bytes = reinterpret_cast<unsigned char*>(out.data());
+  int length = 0;
+  check(EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, in(key), bytes), "Sealing");
+  check(EVP_EncryptUpdate(cipher.get(), nullptr, &length, in(context),
+                          static_cast<int>(context.size())),
+        "Sealing");
+  check(EVP_EncryptUpdate(cipher.get(), bytes + kNonceBytes, &length, in(plaintext),
+                          static_cast<int>(plaintext.size())),
+        "Sealing");
+  unsigned char* tag = bytes + kNonceBytes + plaintext.size();
+  check(EVP_EncryptFinal_ex(cipher.get(), tag, &length), "Sealing");
+  check(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, tag), "Sealing");
+  return out;
+}
+
+std::optional<std::string> open_sealed(std::string_view key, std::string_view sealed,
+                                       std::string_view context) {
+  CipherContext cipher = new_cipher(key);
+  if (sealed.size() < kNonceBytes + kTagBytes) return std::nullopt;
+  std::size_t size = sealed.size() - kNonceBytes - kTagBytes;
+  std::string out(size, '\0');
+  auto* bytes = reinterpret_cast<unsigned char*>(out.data());
+  std::string tag(sealed.substr(kNonceBytes + size));
+  int length = 0;
+  check(EVP_DecryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, in(key), in(sealed)),
+        "Opening");
+  check(EVP_DecryptUpdate(cipher.get(), nullptr, &length, in(context),
+                          static_cast<int>(context.size())),
+        "Opening");
+  check(EVP_DecryptUpdate(cipher.get(), bytes, &length, in(sealed.substr(kNonceBytes)),
+                          static_cast<int>(size)),
+        "Opening");
+  check(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()), "Opening");
+  if (EVP_DecryptFinal_ex(cipher.get(), bytes + size, &length) != 1) return std::nullopt;
+  return out;
+}
+
+}  // namespace tessera
