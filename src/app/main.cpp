@@ -1,0 +1,46 @@
+#include <csignal>
+#include <exception>
+#include <iostream>
+
+#include "app/commands.h"
+#include "app/version.h"
+#include "base/error.h"
+
+int main(int argc, char** argv) {
+  using namespace tessera::app;
+  std::signal(SIGPIPE, SIG_IGN);  // a client that left is an error code, not the end of us
+
+  CLI::App app{
+      "Tessera serves foundation models: one governed, OpenAI-compatible API over local models,\n"
+      "provisioned-throughput endpoints and external providers.\n"
+      "Every flag can also be given as an environment variable (shown in brackets) or in a TOML\n"
+      "file named by --config, in a section called like the subcommand."};
+  app.name("tessera");
+  app.set_version_flag("--version", std::string(kVersion));
+  app.set_config("--config", "", "TOML file with flags")->envname("TESSERA_CONFIG");
+  app.require_subcommand(1);
+  app.fallthrough();
+
+  struct Command {
+    const char* name;
+    Run run;
+  };
+  const Command commands[] = {
+      {"serve", add_serve(app)}, {"worker", add_worker(app)}, {"chat", add_chat(app)},
+      {"bench", add_bench(app)}, {"models", add_models(app)}, {"token", add_token(app)},
+  };
+  CLI11_PARSE(app, argc, argv);
+
+  try {
+    for (const Command& command : commands) {
+      if (app.got_subcommand(command.name)) return command.run();
+    }
+  } catch (const tessera::Error& error) {
+    std::cerr << "tessera: " << error.message << '\n';
+    return error.kind == tessera::ErrorKind::kBadConfiguration ? 2 : 1;
+  } catch (const std::exception& error) {
+    std::cerr << "tessera: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+"""Starts and stops the real binary."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import requests
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+BINARY = ROOT / "build/release/src/app/tessera"
+MODELS = ROOT / "build/models"
+CHAT = "smollm2-135m-instruct"
+EMBED = "all-minilm-l6-v2"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(question, seconds, what):
+    """The first true answer; fails loudly when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise TimeoutError(f"{what} did not happen within {seconds} s")
+
+
+def answers(url, status=200):
+    try:
+        return requests.get(url, timeout=5).status_code == status
+    except requests.RequestException:
+        return False
+
+
+class Server:
+    """`tessera serve` on a free loopback port, ready when the with-block begins."""
+
+    def __init__(self, data_dir, *flags, env=None):
+        self.data_dir = pathlib.Path(data_dir)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.flags = flags
+        self.env = {**os.environ, **(env or {})}
+        self.log = None
+        self.process = None
+
+    def start(self, wait_ready=True):
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self.log = self.data_dir.parent / f"{self.data_dir.name}-{self.port}.log"
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--data-dir", self.data_dir, "--models-dir", MODELS,
+             "--port", str(self.port), *self.flags],
+            stdout=self.log.open("ab"), stderr=subprocess.STDOUT, env=self.env)
+        try:
+            wait_until(lambda: self.alive() and answers(f"{self.url}/health"), 20, "GET /health")
+            if wait_ready:
+                wait_until(lambda: self.alive() and self.all_local_ready(), 60, "local endpoints READY")
+        except BaseException:
+            print(self.output())
+            self.stop(signal.SIGKILL)
+            raise
+        return self
+
+    def alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the server left with {self.process.returncode}:\n{self.output()}")
+        return True
+
+    def all_local_ready(self):
+        return all(self.endpoint(name)["state"]["ready"] == "READY" for name in (CHAT, EMBED))
+
+    @property
+    def token(self):
+        return (self.data_dir / "admin-token").read_text().strip()
+
+    @property
+    def headers(self):
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def get(self, path, **kwargs):
+        return requests.get(self.url + path, headers=self.headers, timeout=60, **kwargs)
+
+    def post(self, path, body, **kwargs):
+        kwargs.setdefault("headers", self.headers)
+        return requests.post(self.url + path, json=body, timeout=120, **kwargs)
+
+    def endpoint(self, name):
+        return self.get(f"/api/2.0/serving-endpoints/{name}").json()
+
+    def worker_pids(self, needle):
+        """Processes `tessera worker …` below this server whose command line holds `needle`."""
+        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+                                  capture_output=True, text=True).stdout
+        return [int(line.split()[0]) for line in children.splitlines()
+                if " worker " in line and re.search(needle, line)]
+
+    def stop(self, how=signal.SIGTERM, seconds=40):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        return self.process.returncode
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
