@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +47,5 @@ std::string to_json(const EmbeddingResponse& response, EncodingFormat format = {
                     EmbedDtype dtype = {}, bool big_endian = false);
 // Reads both encodings (base64 as little-endian float32). Throws Error(kUpstreamBadGateway).
 EmbeddingResponse parse_embedding_response(std::string_view json);
-
-std::string base64_encode(std::string_view bytes);
-std::optional<std::string> base64_decode(std::string_view text);
 
 }  // namespace tessera::api

@@ -1,0 +1,525 @@
+#include "api/fields.h"
+
+#include <algorithm>
+
+#include "api/field_table.h"
+#include "api/wire_fields.h"
+
+namespace tessera::api {
+namespace {
+
+using Common = CommonFields;
+using Generation = GenerationReading;
+
+// Class B: well-typed, then ignored.
+void ignore_string(Common&, const json::value& value, const Reading& at) {
+  read_string(at.field, value);
+}
+void ignore_object(Common&, const json::value& value, const Reading& at) {
+  as_object(value, at.field);
+}
+void ignore_bool(Common&, const json::value& value, const Reading& at) {
+  read_bool(at.field, value);
+}
+
+// Class C: accepted where it asks for nothing.
+void refuse(Common&, const json::value& value, const Reading& at) {
+  if (!is_neutral(value)) throw unsupported_parameter(at.field);
+}
+void refuse_for_now(Common&, const json::value& value, const Reading& at) {
+  if (!is_neutral(value)) throw not_supported_yet(at.field);
+}
+
+void read_service_tier(Common&, const json::value& value, const Reading& at) {
+  const std::string_view tier = read_string(at.field, value);
+  if (tier == "auto" || tier == "default") return;
+  Error error = bad_value(at.field, tier, {"auto", "default"});
+  error.kind = ErrorKind::kUnsupportedValue;
+  throw error;
+}
+
+void read_modalities(Common&, const json::value& value, const Reading& at) {
+  const json::array& modalities = read_array(at.field, value, 0, 16);
+  for (std::size_t i = 0; i < modalities.size(); ++i) {
+    if (read_string(index_path(at.field, i), modalities[i]) != "text") {
+      throw unsupported_parameter(at.field);
+    }
+  }
+}
+
+constexpr Field<Common> kCommonFields[] = {
+    {"model", [](Common& r, const json::value& v,
+                 const Reading& at) { r.model = read_string(at.field, v); }},
+    {"client_request_id",
+     [](Common& r, const json::value& v, const Reading& at) {
+       r.client_request_id = read_string(at.field, v, 255);
+     }},
+    {"usage_context",
+     [](Common& r, const json::value& v, const Reading& at) {
+       r.usage_context = read_string_map(at.field, v, 64, 255, 1024);
+     }},
+    {"metadata", [](Common& r, const json::value& v,
+                    const Reading& at) { r.metadata = read_string_map(at.field, v, 16, 64, 512); }},
+    {"user",
+     [](Common& r, const json::value& v, const Reading& at) { r.user = read_string(at.field, v); }},
+    {"databricks_options", ignore_object},
+    {"safety_identifier", ignore_string},
+    {"prompt_cache_key", ignore_string},
+    {"prompt_cache_retention", ignore_string},
+    {"prompt_cache_options", ignore_object},
+    {"verbosity", ignore_string},
+    {"guided_decoding_backend", ignore_string},
+    {"cache_salt", ignore_string},
+    {"include_obfuscation", ignore_bool},
+    {"service_tier", read_service_tier},
+    {"modalities", read_modalities},
+    {"store", refuse},
+    {"audio", refuse},
+    {"prediction", refuse},
+    {"web_search_options", refuse},
+    {"moderation", refuse},
+    {"use_beam_search", refuse},
+    {"logits_processors", refuse},
+    {"prompt_embeds", refuse},
+    {"kv_transfer_params", refuse},
+    {"mm_processor_kwargs", refuse},
+};
+
+void read_stop(Generation& r, const json::value& value, const Reading& at) {
+  r.fields.stop.clear();
+  const auto add = [&](std::string_view field, const json::value& entry) {
+    const std::string_view text = read_string(field, entry, 512);
+    if (text.empty()) throw empty_text(field);
+    r.fields.stop.emplace_back(text);
+  };
+  if (value.is_string()) return add(at.field, value);
+  if (!value.is_array()) throw_wrong_type(at.field, "a string or an array of strings", value);
+  const json::array& entries = read_array(at.field, value, 0, at.options.max_stop);
+  for (std::size_t i = 0; i < entries.size(); ++i) add(index_path(at.field, i), entries[i]);
+}
+
+void read_stream_options(Generation& r, const json::value& value, const Reading& at) {
+  r.has_stream_options = true;
+  for (const auto& [name, option] : as_object(value, at.field)) {
+    const std::string path = join_path(at.field, name);
+    const bool known = name == "include_usage" || name == "continuous_usage_stats" ||
+                       name == "include_obfuscation";
+    if (!known) {
+      std::vector<std::string> ignored;
+      unknown_field(path, at.options, ignored);
+    } else if (!option.is_null()) {
+      const bool on = read_bool(path, option);
+      if (name == "include_usage") r.fields.include_usage = on;
+      if (name == "continuous_usage_stats") r.fields.continuous_usage_stats = on;
+    }
+  }
+}
+
+void read_logit_bias(Generation& r, const json::value& value, const Reading& at) {
+  constexpr std::size_t kMaxEntries = 1024;
+  const json::object& bias = as_object(value, at.field);
+  check_length(bias.size(), 0, kMaxEntries, at.field);
+  r.fields.logit_bias.clear();
+  for (const auto& [key, strength] : bias) {
+    const std::string path = join_path(at.field, utf8_prefix(key, 100));
+    const std::optional<std::int64_t> id = parse_int(key);
+    if (!id) {
+      throw Error(ErrorKind::kBadTokenId,
+                  "Invalid token id in 'logit_bias': " + quote_for_message(key) +
+                      " is not a decimal number.",
+                  path);
+    }
+    r.fields.logit_bias.emplace_back(read_token_id(path, json::value(*id), at.options.vocab_size),
+                                     read_number(path, strength, -100, 100));
+  }
+}
+
+void read_repetition_penalty(Generation& r, const json::value& value, const Reading& at) {
+  const double penalty = read_number(at.field, value, 0, 10);
+  if (penalty == 0) throw not_positive(at.field);
+  r.fields.repetition_penalty = penalty;
+}
+
+void read_top_p(Generation& r, const json::value& value, const Reading& at) {
+  const double top_p = read_number(at.field, value, 0, 1);
+  if (top_p == 0) throw not_positive(at.field);
+  r.fields.top_p = top_p;
+}
+
+void read_bad_words(Generation& r, const json::value& value, const Reading& at) {
+  const json::array& words = read_array(at.field, value, 0, 64);
+  r.fields.bad_words.clear();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string path = index_path(at.field, i);
+    const std::string_view word = read_string(path, words[i], 512);
+    if (word.empty()) throw empty_text(path);
+    r.fields.bad_words.emplace_back(word);
+  }
+}
+
+void read_truncate(Generation& r, const json::value& value, const Reading& at) {
+  const int keep = read_int(at.field, value, -1);
+  if (keep == 0) throw not_positive(at.field);
+  r.fields.truncate_prompt_tokens = keep;
+}
+
+void read_priority(Generation& r, const json::value& value, const Reading& at) {
+  r.fields.priority = read_priority_value(value, at);
+}
+
+// The answer constraints of a later version; the neutral form of response_format is plain text.
+void read_response_format(Generation&, const json::value& value, const Reading& at) {
+  const json::object& format = as_object(value, at.field);
+  const json::value* type = format.if_contains("type");
+  if (type == nullptr || type->is_null()) throw_missing("response_format.type");
+  const std::string_view name = read_string("response_format.type", *type);
+  if (name == "text") return;
+  if (name == "json_object" || name == "json_schema") throw not_supported_yet(at.field);
+  throw bad_value("response_format.type", name, {"text", "json_object", "json_schema"});
+}
+
+void read_reasoning_effort(Generation&, const json::value& value, const Reading& at) {
+  const std::string_view effort = read_string(at.field, value);
+  for (const std::string_view known :
+       {"none", "minimal", "low", "medium", "high", "xhigh", "max"}) {
+    if (effort != known) continue;
+    if (effort == "none") return;
+    throw Error(ErrorKind::kUnsupportedValue,
+                "Unsupported value: 'reasoning_effort' can only be 'none' with this model, not " +
+                    quote_for_message(effort) + ".",
+                std::string(at.field));
+  }
+  throw bad_value(at.field, effort, {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
+}
+
+// Wraps a reader of a vLLM-style extension, which makes answers carry stop_reason.
+template <void (*kRead)(Generation&, const json::value&, const Reading&)>
+void vendor(Generation& r, const json::value& value, const Reading& at) {
+  r.vendor_fields = true;
+  kRead(r, value, at);
+}
+
+template <bool GenerationFields::*kMember, bool kVendor = true>
+void flag(Generation& r, const json::value& value, const Reading& at) {
+  r.vendor_fields |= kVendor;
+  r.fields.*kMember = read_bool(at.field, value);
+}
+
+// From our gateway to our worker; to anybody else the name means nothing.
+void read_include_stop_reason(Generation& r, const json::value& value, const Reading& at) {
+  std::vector<std::string> ignored;
+  if (at.options.profile != Profile::kInternal) return unknown_field(at.field, at.options, ignored);
+  r.fields.include_stop_reason = read_bool(at.field, value);
+}
+
+void refuse_generation(Generation&, const json::value& value, const Reading& at) {
+  if (!is_neutral(value)) throw unsupported_parameter(at.field);
+}
+void refuse_generation_for_now(Generation&, const json::value& value, const Reading& at) {
+  if (!is_neutral(value)) throw not_supported_yet(at.field);
+}
+
+int read_max_tokens(const json::value& value, const Reading& at) {
+  return read_int(at.field, value, 0);
+}
+
+constexpr Field<Generation> kGenerationFields[] = {
+    {"max_tokens", [](Generation& r, const json::value& v,
+                      const Reading& at) { r.fields.max_tokens = read_max_tokens(v, at); }},
+    {"max_completion_tokens",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.max_completion_tokens = read_max_tokens(v, at);
+     }},
+    {"temperature",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.fields.temperature = read_number(at.field, v, 0, 2);
+     }},
+    {"top_p", read_top_p},
+    {"top_k", [](Generation& r, const json::value& v,
+                 const Reading& at) { r.fields.top_k = std::max(0, read_int(at.field, v, -1)); }},
+    {"min_p",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.min_p = read_number(at.field, v, 0, 1);
+     }},
+    {"n", [](Generation& r, const json::value& v,
+             const Reading& at) { r.fields.n = read_int(at.field, v, 1, at.options.max_n); }},
+    {"stop", read_stop},
+    {"stream", flag<&GenerationFields::stream, false>},
+    {"stream_options", read_stream_options},
+    {"frequency_penalty",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.fields.frequency_penalty = read_number(at.field, v, -2, 2);
+     }},
+    {"presence_penalty",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.fields.presence_penalty = read_number(at.field, v, -2, 2);
+     }},
+    {"repetition_penalty", vendor<read_repetition_penalty>},
+    {"logit_bias", read_logit_bias},
+    {"seed", [](Generation& r, const json::value& v,
+                const Reading& at) { r.fields.seed = as_int(v, at.field); }},
+    {"min_tokens",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.min_tokens = read_int(at.field, v, 0);
+     }},
+    {"stop_token_ids",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.stop_token_ids = read_token_ids(at.field, v, 0, 64, at.options.vocab_size);
+     }},
+    {"ignore_eos", flag<&GenerationFields::ignore_eos>},
+    {"include_stop_str_in_output", flag<&GenerationFields::include_stop_str_in_output>},
+    {"skip_special_tokens", flag<&GenerationFields::skip_special_tokens>},
+    {"spaces_between_special_tokens", flag<&GenerationFields::spaces_between_special_tokens>},
+    {"bad_words", vendor<read_bad_words>},
+    {"allowed_token_ids",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       const int vocab = at.options.vocab_size;
+       r.fields.allowed_token_ids =
+           read_token_ids(at.field, v, 1, vocab > 0 ? vocab : 1 << 20, vocab);
+     }},
+    {"echo", flag<&GenerationFields::echo, false>},
+    {"add_special_tokens",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.add_special_tokens = read_bool(at.field, v);
+     }},
+    {"prompt_logprobs",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.prompt_logprobs = read_int(at.field, v, -1, 20);
+     }},
+    {"truncate_prompt_tokens", vendor<read_truncate>},
+    {"return_token_ids", flag<&GenerationFields::return_token_ids>},
+    {"return_tokens_as_token_ids", flag<&GenerationFields::return_tokens_as_token_ids>},
+    {"priority", vendor<read_priority>},
+    {"request_id",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.vendor_fields = true;
+       r.fields.request_id = read_string(at.field, v, 128);
+     }},
+    {"include_stop_reason", read_include_stop_reason},
+    {"response_format", read_response_format},
+    {"reasoning_effort", read_reasoning_effort},
+    {"thinking", refuse_generation},
+    {"include_reasoning",
+     [](Generation&, const json::value& v, const Reading& at) { read_bool(at.field, v); }},
+    {"vllm_xargs",
+     [](Generation&, const json::value& v, const Reading& at) { as_object(v, at.field); }},
+    {"structured_outputs", refuse_generation_for_now},
+    {"guided_json", refuse_generation_for_now},
+    {"guided_regex", refuse_generation_for_now},
+    {"guided_choice", refuse_generation_for_now},
+    {"guided_grammar", refuse_generation_for_now},
+    {"guided_json_object", refuse_generation_for_now},
+};
+
+}  // namespace
+
+void write_common(JsonWriter& w, const CommonFields& fields) {
+  if (!fields.model.empty()) w.member("model", fields.model);
+  if (!fields.user.empty()) w.member("user", fields.user);
+  if (!fields.metadata.empty()) {
+    w.key("metadata").begin_object();
+    for (const auto& [key, value] : fields.metadata) w.member(key, value);
+    w.end_object();
+  }
+}
+
+void write_generation(JsonWriter& w, const GenerationFields& fields) {
+  const auto given = [&](std::string_view name, const auto& maybe) {
+    if (maybe) w.member(name, *maybe);
+  };
+  const auto changed = [&](std::string_view name, const auto& value, const auto& initial) {
+    if (value != initial) w.member(name, value);
+  };
+  const auto filled = [&](std::string_view name, const auto& list) {
+    if (!list.empty()) w.list(name, list);
+  };
+  const GenerationFields initial;
+  given("max_tokens", fields.max_tokens);
+  given("temperature", fields.temperature);
+  given("top_p", fields.top_p);
+  given("top_k", fields.top_k);
+  changed("min_p", fields.min_p, initial.min_p);
+  changed("frequency_penalty", fields.frequency_penalty, initial.frequency_penalty);
+  changed("presence_penalty", fields.presence_penalty, initial.presence_penalty);
+  changed("repetition_penalty", fields.repetition_penalty, initial.repetition_penalty);
+  if (!fields.logit_bias.empty()) {
+    w.key("logit_bias").begin_object();
+    for (const auto& [id, bias] : fields.logit_bias) w.member(std::to_string(id), bias);
+    w.end_object();
+  }
+  given("seed", fields.seed);
+  changed("n", fields.n, initial.n);
+  filled("stop", fields.stop);
+  filled("stop_token_ids", fields.stop_token_ids);
+  changed("min_tokens", fields.min_tokens, initial.min_tokens);
+  changed("ignore_eos", fields.ignore_eos, initial.ignore_eos);
+  changed("include_stop_str_in_output", fields.include_stop_str_in_output, false);
+  changed("skip_special_tokens", fields.skip_special_tokens, true);
+  changed("spaces_between_special_tokens", fields.spaces_between_special_tokens, true);
+  filled("bad_words", fields.bad_words);
+  filled("allowed_token_ids", fields.allowed_token_ids);
+  changed("echo", fields.echo, false);
+  given("add_special_tokens", fields.add_special_tokens);
+  given("prompt_logprobs", fields.prompt_logprobs);
+  given("truncate_prompt_tokens", fields.truncate_prompt_tokens);
+  changed("return_token_ids", fields.return_token_ids, false);
+  changed("return_tokens_as_token_ids", fields.return_tokens_as_token_ids, false);
+  changed("priority", fields.priority, 0);
+  changed("request_id", fields.request_id, initial.request_id);
+  changed("include_stop_reason", fields.include_stop_reason, false);
+  if (!fields.stream) return;
+  w.member("stream", true);
+  if (!fields.include_usage && !fields.continuous_usage_stats) return;
+  w.key("stream_options").begin_object();
+  changed("include_usage", fields.include_usage, false);
+  changed("continuous_usage_stats", fields.continuous_usage_stats, false);
+  w.end_object();
+}
+
+void write_usage(JsonWriter& w, const Usage& usage) {
+  w.key("usage").begin_object().member("prompt_tokens", usage.prompt_tokens);
+  if (usage.completion_tokens) w.member("completion_tokens", *usage.completion_tokens);
+  w.member("total_tokens", usage.total_tokens);
+  if (usage.cached_tokens) {
+    w.key("prompt_tokens_details").begin_object();
+    w.member("cached_tokens", *usage.cached_tokens).end_object();
+  }
+  if (usage.reasoning_tokens) {
+    w.key("completion_tokens_details").begin_object();
+    w.member("reasoning_tokens", *usage.reasoning_tokens).end_object();
+  }
+  w.end_object();
+}
+
+void write_usage(JsonWriter& w, const std::optional<Usage>& usage, bool null_usage) {
+  if (usage) {
+    write_usage(w, *usage);
+  } else if (null_usage) {
+    w.member("usage", nullptr);
+  }
+}
+
+void write_finish(JsonWriter& w, const std::optional<FinishReason>& reason,
+                  const std::optional<StopReason>& stop) {
+  if (reason) {
+    w.member("finish_reason", to_string(*reason));
+  } else {
+    w.member("finish_reason", nullptr);
+  }
+  if (!stop) return;
+  w.key("stop_reason");
+  if (const auto* text = std::get_if<std::string>(&*stop)) {
+    w.value(*text);
+  } else if (const auto* id = std::get_if<std::int64_t>(&*stop)) {
+    w.value(*id);
+  } else {
+    w.value(nullptr);
+  }
+}
+
+void write_timings(JsonWriter& w, const Timings& timings) {
+  w.key("timings")
+      .begin_object()
+      .member("queue_ms", timings.queue_ms)
+      .member("prefill_ms", timings.prefill_ms)
+      .member("ttft_ms", timings.ttft_ms)
+      .member("decode_ms", timings.decode_ms)
+      .member("tokens_per_s", timings.tokens_per_s)
+      .end_object();
+}
+
+std::string to_json(const Timings& timings) {
+  JsonWriter w(160);
+  write_timings(w.begin_object(), timings);
+  // The object alone, without the key it has inside a chunk.
+  constexpr std::string_view kKey = "{\"timings\":";
+  return w.take().substr(kKey.size());
+}
+
+void write_token_ids(JsonWriter& w, std::string_view name,
+                     const std::optional<std::vector<std::int32_t>>& ids) {
+  if (ids) w.list(name, *ids);
+}
+
+ParseOptions ParseOptions::for_profile(Profile profile) {
+  if (profile == Profile::kDatabricks) return {};
+  ParseOptions options{.profile = profile,
+                       .max_n = 128,
+                       .max_prompts = 1024,
+                       .max_logprobs = 20,
+                       .one_system_message_first = false,
+                       .last_message_from_user = false};
+  if (profile == Profile::kInternal) {
+    options.allow_chat_template = true;
+    options.allow_suffix = true;
+    options.allow_priority = true;
+  }
+  return options;
+}
+
+const char* to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kToolCalls:
+      return "tool_calls";
+    case FinishReason::kContentFilter:
+      return "content_filter";
+    case FinishReason::kFunctionCall:
+      return "function_call";
+  }
+  return "stop";
+}
+
+int read_priority_value(const json::value& value, const Reading& at) {
+  const int priority = read_int(at.field, value, -100, 100);
+  if (priority != 0 && !at.options.allow_priority) {
+    throw Error(ErrorKind::kUnsupportedValue,
+                "Unsupported value: 'priority' other than 0 is not enabled on this endpoint.",
+                std::string(at.field));
+  }
+  return priority;
+}
+
+std::span<const Field<CommonFields>> common_fields() { return kCommonFields; }
+std::span<const Field<GenerationReading>> generation_fields() { return kGenerationFields; }
+
+GenerationFields finish_generation(GenerationReading reading, const ParseOptions& options,
+                                   bool zero_max_tokens) {
+  GenerationFields& fields = reading.fields;
+  std::string_view limit_field = "max_tokens";
+  if (reading.max_completion_tokens) {
+    fields.max_tokens = reading.max_completion_tokens;
+    limit_field = "max_completion_tokens";
+  }
+  if (fields.max_tokens == 0 && !zero_max_tokens)
+    check_range(std::int64_t{0}, 1, kMaxInt, limit_field);
+  if (options.max_output_tokens > 0 && fields.max_tokens.value_or(0) > options.max_output_tokens) {
+    throw Error(ErrorKind::kMaxTokensTooLarge,
+                std::string(limit_field) + " (" + std::to_string(*fields.max_tokens) +
+                    ") cannot exceed " + std::to_string(options.max_output_tokens) + ".",
+                std::string(limit_field));
+  }
+  if (fields.max_tokens && fields.min_tokens > *fields.max_tokens) {
+    check_range(std::int64_t{fields.min_tokens}, 0, *fields.max_tokens, "min_tokens");
+  }
+  if (reading.has_stream_options && !fields.stream) {
+    throw conflict("stream_options", "stream", "options are allowed only with 'stream' true");
+  }
+  if (fields.prompt_logprobs && fields.stream) {
+    throw conflict("prompt_logprobs", "stream", "prompt log-probabilities are not streamed");
+  }
+  fields.include_stop_reason |= options.profile == Profile::kOpen;
+  fields.include_stop_reason |= options.profile == Profile::kDatabricks && reading.vendor_fields;
+  return std::move(fields);
+}
+
+}  // namespace tessera::api

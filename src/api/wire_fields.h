@@ -1,0 +1,45 @@
+// The parts that chat, completions and embeddings have in common on the wire. Private to the room.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/fields.h"
+#include "api/json_writer.h"
+#include "base/json.h"
+
+namespace tessera::api {
+
+// Members of a request; what is at its default is left out.
+void write_common(JsonWriter& w, const CommonFields& fields);
+void write_generation(JsonWriter& w, const GenerationFields& fields);
+
+// Members of an answer or chunk.
+void write_usage(JsonWriter& w, const Usage& usage);
+void write_usage(JsonWriter& w, const std::optional<Usage>& usage, bool null_usage);
+void write_finish(JsonWriter& w, const std::optional<FinishReason>& reason,
+                  const std::optional<StopReason>& stop);
+void write_timings(JsonWriter& w, const Timings& timings);
+void write_token_ids(JsonWriter& w, std::string_view name,
+                     const std::optional<std::vector<std::int32_t>>& ids);
+
+// An upstream's answer, read with tolerance: what is absent, null or of another type than expected
+// takes its initial value, since providers differ in what they leave out.
+json::object parse_upstream_object(std::string_view text);  // throws Error(kUpstreamBadGateway)
+std::string text_or_empty(const json::object& object, std::string_view name);
+std::optional<std::string> maybe_text(const json::object& object, std::string_view name);
+std::int64_t int_or_zero(const json::object& object, std::string_view name);
+std::optional<std::int64_t> maybe_int(const json::object& object, std::string_view name);
+std::optional<double> maybe_number(const json::object& object, std::string_view name);
+const json::array& array_or_empty(const json::object& object, std::string_view name);
+const json::object& object_or_empty(const json::object& object, std::string_view name);
+std::optional<Usage> read_usage(const json::object& object);
+std::optional<FinishReason> read_finish_reason(const json::object& choice);
+std::optional<StopReason> read_stop_reason(const json::object& choice);
+std::optional<Timings> read_timings(const json::object& object);
+std::optional<std::vector<std::int32_t>> read_wire_ids(const json::object& object,
+                                                       std::string_view name);
+
+}  // namespace tessera::api
