@@ -32,7 +32,7 @@ SENTENCES = [
     "你好，世界", "こんにちは世界", "🙂🙃", "tabs\tand\nnewlines", "    spaces    ", "UPPER lower MiXeD",
     "1234567890 3.14159 1e-9", "C++ && Python || Rust?", "don't can't won't", "naïve café résumé",
     "unaffable antidisestablishmentarianism",
-] + [" ".join(WORDS[(i * 7 + j * (i + 3)) % len(WORDS)] for j in range(1 + i * 4)) for i in range(44)]
+] + [" ".join(WORDS[(i * 7 + j * (i + 3)) % len(WORDS)] for j in range(1 + i * 2)) for i in range(44)]
 
 
 def embeddings(folder):
