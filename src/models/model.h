@@ -11,37 +11,38 @@
 #include <string>
 #include <vector>
 
+#include "compute/attention.h"
 #include "compute/linear.h"
 #include "compute/parallel.h"
 #include "compute/tensor.h"
 
 namespace tessera {
 
-enum class KvType : std::uint8_t { kF32, kF16, kBF16 };
-
-// Key/value memory in blocks of `block_size` tokens. Block b of layer l holds, for every KV head,
-// block_size rows of head_dim: [layer][block][K or V][kv_head][slot in block][head_dim].
-// slot = block * block_size + offset. Memory is reserved at construction and touched when used.
+// Key/value memory in blocks of `block_size` tokens (a multiple of 16), layer after layer; a layer
+// is laid out as KvLayer says. slot = block * block_size + offset. Memory is reserved at
+// construction and touched when used. Owned and used by one thread at a time.
 class KvCache {
  public:
+  // Throws Error(kOutOfRange) naming the argument, or Error(kIo) when the memory cannot be
+  // reserved.
   KvCache(int layers, int kv_heads, int head_dim, int blocks, int block_size, KvType type);
   ~KvCache();
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 
   int layers() const { return layers_; }
-  int kv_heads() const { return kv_heads_; }
-  int head_dim() const { return head_dim_; }
+  int kv_heads() const { return first_.kv_heads; }
+  int head_dim() const { return first_.head_dim; }
   int blocks() const { return blocks_; }
-  int block_size() const { return block_size_; }
-  KvType type() const { return type_; }
-  std::int64_t bytes() const;
+  int block_size() const { return first_.block_size; }
+  KvType type() const { return first_.type; }
+  std::int64_t bytes() const { return layer_bytes() * layers_; }
 
-  // Start of the [slot in block][head_dim] matrix of one head.
-  std::byte* keys(int layer, int block, int kv_head);
-  const std::byte* keys(int layer, int block, int kv_head) const;
-  std::byte* values(int layer, int block, int kv_head);
-  const std::byte* values(int layer, int block, int kv_head) const;
+  KvLayer layer(int index) const {
+    KvLayer layer = first_;
+    layer.data += index * layer_bytes();
+    return layer;
+  }
 
   // Copies one block, all layers (copy on write of a shared block).
   void copy_block(int from, int to);
@@ -49,9 +50,10 @@ class KvCache {
   static std::int64_t bytes_per_token(int layers, int kv_heads, int head_dim, KvType type);
 
  private:
-  int layers_, kv_heads_, head_dim_, blocks_, block_size_;
-  KvType type_;
-  std::byte* base_ = nullptr;
+  std::int64_t layer_bytes() const { return first_.block_bytes() * blocks_; }
+
+  KvLayer first_;
+  int layers_, blocks_;
 };
 
 // Sequences packed one after the other; the only layout there is. Spans outlive the call.

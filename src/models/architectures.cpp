@@ -1,0 +1,79 @@
+#include "models/architectures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "compute/row_chunks.h"
+
+namespace tessera {
+
+ModelInfo describe(const Checkpoint& checkpoint, const ModelConfig& config) {
+  ModelInfo info;
+  info.architecture = architecture_name(config.architecture);
+  info.vocab_size = config.vocab_size;
+  info.hidden_size = config.hidden_size;
+  info.num_hidden_layers = config.num_hidden_layers;
+  info.num_kv_heads = config.is_encoder() ? 0 : config.num_key_value_heads;
+  info.head_dim = config.head_dim;
+  info.context_length = config.is_encoder() && config.max_seq_length > 0 ? config.max_seq_length
+                                                                         : config.context_length;
+  info.parameters = checkpoint.parameters();
+  info.weight_bytes = checkpoint.bytes();
+  info.is_embedding = config.is_encoder();
+  info.eos_token_ids = config.eos_token_ids;
+  return info;
+}
+
+AttentionShape attention_shape(const ModelConfig& config) {
+  AttentionShape shape;
+  shape.heads = config.num_attention_heads;
+  shape.kv_heads = config.num_key_value_heads;
+  shape.head_dim = config.head_dim;
+  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)));
+  shape.sliding_window = config.sliding_window.value_or(0);
+  return shape;
+}
+
+std::vector<float> read_vector(const Checkpoint& checkpoint, const std::string& name,
+                               std::int64_t length) {
+  const RawTensor& tensor = checkpoint.get(name, {length});
+  std::vector<float> values(static_cast<std::size_t>(length));
+  dequantize(tensor.dtype, tensor.data, length, values.data());
+  return values;
+}
+
+std::vector<float> concatenate(std::initializer_list<std::vector<float>> vectors) {
+  std::vector<float> all;
+  for (const std::vector<float>& vector : vectors)
+    all.insert(all.end(), vector.begin(), vector.end());
+  return all;
+}
+
+void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tensor& x,
+           ThreadPool& pool) {
+  const std::int64_t vocab = table.rows();
+  for (const std::int32_t id : token_ids) {
+    if (id < 0 || id >= vocab) {
+      throw Error(ErrorKind::kBadTokenId, "Token id " + std::to_string(id) +
+                                              " is outside of the vocabulary, wanted 0 to " +
+                                              std::to_string(vocab - 1));
+    }
+  }
+  x.resize(static_cast<std::int64_t>(token_ids.size()), table.row_elements());
+  for_row_ranges(x.rows(), x.cols(), pool, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t t = first; t < last; ++t) {
+      dequantize_row(table, token_ids[static_cast<std::size_t>(t)], x.row(t));
+    }
+  });
+}
+
+void gather_rows(const Tensor& x, std::span<const std::int32_t> rows, Tensor& y) {
+  y.resize(static_cast<std::int64_t>(rows.size()), x.cols());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(x.row(rows[i]), x.cols(), y.row(static_cast<std::int64_t>(i)));
+  }
+}
+
+}  // namespace tessera
