@@ -50,9 +50,8 @@ std::int64_t state_floats(int rows, int width) {
   return 2 * round_up(rows, 16) + static_cast<std::int64_t>(rows) * width;
 }
 
-State state_at(float* memory, int rows, int width) {
+State state_at(float* memory, int rows) {
   const int padded = round_up(rows, 16);
-  (void)width;
   return {memory, memory + padded, memory + 2 * padded};
 }
 
@@ -147,6 +146,7 @@ void load_paged(const KvLayer& layer, int kv_head, std::span<const std::int32_t>
 }  // namespace
 
 struct Attention::Scratch {
+  const cpu::AttentionKernels& kernels;
   std::vector<ThreadScratch> threads;
   std::vector<Tile> tiles;
   std::vector<Item> items;
@@ -166,7 +166,9 @@ struct Attention::Scratch {
   }
 };
 
-Attention::Attention() : scratch_(std::make_unique<Scratch>()) {}
+Attention::Attention() : Attention(cpu::attention_kernels()) {}
+Attention::Attention(const cpu::AttentionKernels& kernels)
+    : scratch_(new Scratch{.kernels = kernels}) {}
 Attention::~Attention() = default;
 Attention::Attention(Attention&&) noexcept = default;
 Attention& Attention::operator=(Attention&&) noexcept = default;
@@ -240,8 +242,8 @@ void store_kv(const Tensor& qkv, const AttentionShape& shape,
 void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
                       const PackedSequences& sequences, const KvLayer& layer, Tensor& out,
                       ThreadPool& pool) {
-  const auto& kernels = cpu::attention_kernels();
   Scratch& s = *scratch_;
+  const cpu::AttentionKernels& kernels = s.kernels;
   s.start(shape, pool.threads());
   out.resize(qkv.rows(), shape.q_size());
 
@@ -315,7 +317,7 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     float* memory =
         whole ? t.state.ensure(floats)
               : partials + tile.partials + floats * (item.partition - tile.first_partition);
-    const State state = state_at(memory, rows, width);
+    const State state = state_at(memory, rows);
     reset(state, rows);
 
     const int first_partition = whole ? tile.first_partition : item.partition;
@@ -343,9 +345,9 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     auto& pending = s.pending[static_cast<std::size_t>(tile.pending)];
     if (pending.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     float* first_state = partials + tile.partials;
-    const State into = state_at(first_state, rows, width);
+    const State into = state_at(first_state, rows);
     for (int p = 1; p < tile.last_partition - tile.first_partition; ++p) {
-      const State from = state_at(first_state + floats * p, rows, width);
+      const State from = state_at(first_state + floats * p, rows);
       for (int row = 0; row < rows; ++row) {
         kernels.merge(from.maximum[row], from.sum[row], from.output + row * width,
                       &into.maximum[row], &into.sum[row], into.output + row * width, width);
@@ -365,8 +367,8 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
 void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
                               std::span<const std::int32_t> cu_seqlens, Tensor& out,
                               ThreadPool& pool) {
-  const auto& kernels = cpu::attention_kernels();
   Scratch& s = *scratch_;
+  const cpu::AttentionKernels& kernels = s.kernels;
   s.start(shape, pool.threads());
   out.resize(qkv.rows(), shape.q_size());
 
@@ -399,7 +401,7 @@ void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
     float* scores = t.scores.ensure(cpu::kAttentionRows * kPartition);
     float* partial = t.partial.ensure(cpu::kAttentionRows * width);
     gather_queries(qkv, shape, tile, width, queries);
-    const State state = state_at(t.state.ensure(state_floats(rows, width)), rows, width);
+    const State state = state_at(t.state.ensure(state_floats(rows, width)), rows);
     reset(state, rows);
 
     const int begin = cu_seqlens[tile.sequence], end = cu_seqlens[tile.sequence + 1];

@@ -17,6 +17,9 @@
 #include "compute/tensor.h"
 
 namespace tessera {
+namespace cpu {
+struct AttentionKernels;
+}
 
 enum class KvType : std::uint8_t { kF32, kF16, kBF16 };
 constexpr int kv_element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
@@ -74,6 +77,7 @@ void store_kv(const Tensor& qkv, const AttentionShape& shape,
 class Attention {
  public:
   Attention();
+  explicit Attention(const cpu::AttentionKernels& kernels);  // tests choose an instruction set
   ~Attention();
   Attention(Attention&&) noexcept;
   Attention& operator=(Attention&&) noexcept;

@@ -1,0 +1,7 @@
+#include <gtest/gtest.h>
+
+#include "models/model.h"
+
+namespace tessera {
+namespace {}
+}  // namespace tessera
