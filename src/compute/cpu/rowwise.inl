@@ -1,0 +1,94 @@
+// Preparing rows of activations: optional RMS norm, then f32, bf16 or int8 in the block layout.
+
+namespace tessera {
+namespace {
+
+TESSERA_INLINE int block_count(int rows) { return (rows + kTileTokens - 1) / kTileTokens; }
+TESSERA_INLINE int block_begin(int rows, int blocks, int block) {
+  return static_cast<int>(static_cast<std::int64_t>(rows) * block / blocks);
+}
+
+float rms_scale(const float* x, std::int64_t cols, float epsilon) {
+  F32x16 sum = zero_f32();
+  std::int64_t k = 0;
+  for (; k + kLanes <= cols; k += kLanes) {
+    const F32x16 v = load(x + k);
+    sum = fma(v, v, sum);
+  }
+  if (k < cols) {
+    const F32x16 v = load_n(x + k, static_cast<int>(cols - k));
+    sum = fma(v, v, sum);
+  }
+  return 1.0f / __builtin_sqrtf(reduce_add(sum) / static_cast<float>(cols) + epsilon);
+}
+
+struct GroupValues {
+  F32x16 low, high;
+};
+
+// Elements 32 g … of the row, normalised; zeros past its end.
+TESSERA_INLINE GroupValues read_group(const float* x, std::int64_t cols, std::int64_t k,
+                                      const float* weight, float scale) {
+  GroupValues v;
+  if (k + kGroup <= cols) {
+    v = {load(x + k), load(x + k + kLanes)};
+    if (weight != nullptr) {
+      v.low = v.low * set_f32(scale) * load(weight + k);
+      v.high = v.high * set_f32(scale) * load(weight + k + kLanes);
+    }
+    return v;
+  }
+  const int left = static_cast<int>(cols - k);
+  const int low = left < kLanes ? left : kLanes, high = left - low;
+  v.low = load_n(x + k, low);
+  v.high = high > 0 ? load_n(x + k + kLanes, high) : zero_f32();
+  if (weight != nullptr) {
+    v.low = v.low * set_f32(scale) * load_n(weight + k, low);
+    if (high > 0) v.high = v.high * set_f32(scale) * load_n(weight + k + kLanes, high);
+  }
+  return v;
+}
+
+void prepare_row(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,
+                 ActivationKind kind, int row, const ActivationSink& sink) {
+  const int blocks = block_count(sink.rows);
+  const int block = static_cast<int>((static_cast<std::int64_t>(row + 1) * blocks - 1) / sink.rows);
+  const int begin = block_begin(sink.rows, blocks, block);
+  const int stride = block_begin(sink.rows, blocks, block + 1) - begin;
+  // Number of (group, row) cells before group 0 of this row.
+  std::int64_t cell = static_cast<std::int64_t>(begin) * sink.groups + (row - begin);
+  const float scale = norm_weight != nullptr ? rms_scale(x, cols, epsilon) : 1.0f;
+
+  for (int g = 0; g < sink.groups; ++g, cell += stride) {
+    const GroupValues v =
+        read_group(x, cols, static_cast<std::int64_t>(g) * kGroup, norm_weight, scale);
+    if (kind == ActivationKind::kF32) {
+      float* out = static_cast<float*>(sink.values) + cell * kGroup;
+      store(out, v.low);
+      store(out + kLanes, v.high);
+    } else if (kind == ActivationKind::kBF16) {
+      auto* out = static_cast<std::uint16_t*>(sink.values) + cell * kGroup;
+      store_bf16(out, v.low);
+      store_bf16(out + kLanes, v.high);
+    } else {
+      const float peak = reduce_max(max(abs(v.low), abs(v.high)));
+      // Below 1e-30 the inverse might overflow; such a group counts as zero.
+      const float inverse = peak > 1e-30f ? 127.0f / peak : 0.0f;
+      const I32x16 low = to_i32(v.low * set_f32(inverse));
+      const I32x16 high = to_i32(v.high * set_f32(inverse));
+      auto* out = static_cast<std::int8_t*>(sink.values) + cell * kGroup;
+      store_i8(out, low);
+      store_i8(out + kLanes, high);
+      const std::int32_t low_sum = reduce_add(low), sum = low_sum + reduce_add(high);
+      const float step = peak > 1e-30f ? peak * (1.0f / 127.0f) : 0.0f;
+      sink.scale[cell] = step;
+      sink.scaled_sum[cell] = step * static_cast<float>(sum);
+      sink.start_u4[cell] = -8 * sum;
+      sink.start_i8[cell] = kBiasInStart ? -128 * sum : 0;
+      sink.start_low[cell] = kBiasInStart ? -128 * low_sum : 0;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera

@@ -1,0 +1,55 @@
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "compute/kernels.h"
+
+namespace tessera {
+namespace {
+
+const KernelTable* forced_table = nullptr;
+
+}  // namespace
+
+void force_kernels(const KernelTable* table) { forced_table = table; }
+
+const KernelTable* find_kernels(const char* name) {
+  const std::string wanted = name;
+  if (wanted == "generic") return &kernels_generic();
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") &&
+                      __builtin_cpu_supports("avx512bf16");
+  if (wanted == "avx2" && avx2) return &kernels_avx2();
+  if (wanted == "avx512" && avx512) return &kernels_avx512();
+#endif
+  return nullptr;
+}
+
+const KernelTable& kernels() {
+  if (forced_table != nullptr) return *forced_table;
+  static const KernelTable& chosen = []() -> const KernelTable& {
+    const char* forced = std::getenv("TESSERA_ISA");
+    if (forced != nullptr && *forced != '\0') {
+      const KernelTable* table = find_kernels(forced);
+      if (table == nullptr) {
+        throw Error(ErrorKind::kBadConfiguration,
+                    "TESSERA_ISA is '" + std::string(forced) +
+                        "'; wanted generic, avx2 or avx512, and a CPU that has it.",
+                    "TESSERA_ISA");
+      }
+      return *table;
+    }
+    for (const char* name : {"avx512", "avx2"}) {
+      if (const KernelTable* table = find_kernels(name)) return *table;
+    }
+    return kernels_generic();
+  }();
+  return chosen;
+}
+
+}  // namespace tessera

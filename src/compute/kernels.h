@@ -1,0 +1,101 @@
+// What compute/ asks of one instruction set: plain structs and a table of functions.
+//
+// Included by the kernel sources too, so nothing here may be an inline function with linkage.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tessera {
+
+// How a panel of 16 output rows is held (docs/formats/packed-weights.md has the bytes).
+enum class PanelKind : std::uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kI8,     // d * q, q in [-128, 127] stored + 128, one f16 d per 32
+  kI8x16,  // the same with one d per 16
+  kU7Min,  // d * q + m, q in [0, 127]
+  kU4,     // d * (q - 8)
+  kU4Min,  // d * q + m
+};
+
+constexpr int kPanelRows = 16;
+constexpr int kGroup = 32;       // input elements per block of a panel, and per activation scale
+constexpr int kTileTokens = 12;  // most rows of activations that one tile takes
+
+// Bytes of one panel per group of 32 inputs, in the order of PanelKind.
+constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 576, 576, 288, 320};
+
+// Activations in blocks of at most kTileTokens rows: block b of n holds rows [rows*b/n,
+// rows*(b+1)/n) with n = ceil(rows / kTileTokens). Inside a block the order is [group][row][32
+// elements], so that a tile finds its operands at constant distances. Per-group numbers are
+// [block][group][row] too.
+struct ActivationView {
+  int rows;
+  int groups;
+  const void* values;             // f32, bf16 or int8
+  const float* scale;             // int8 only, as the rest
+  const float* scaled_sum;        // scale * sum of the group, for the minimum of a weight group
+  const std::int32_t* start_u4;   // -8 * sum: where an accumulator of biased weights starts
+  const std::int32_t* start_i8;   // -128 * sum, or 0 where dot_i8 takes off the bias itself
+  const std::int32_t* start_low;  // the same for the first 16 of the group
+};
+
+enum class Epilogue : std::uint8_t { kStore, kAdd, kSilu, kGelu };
+
+// Panels first_panel … of one run of output rows, all in the same kinds.
+struct MatmulJob {
+  const std::byte* panels;
+  std::int64_t panel_stride;  // from one panel (or gate/up pair) to the next
+  std::int64_t up_offset;     // gated: from a gate panel to its up panel
+  PanelKind kind;
+  PanelKind up_kind;
+  Epilogue epilogue;
+  int out_rows;       // valid rows of all panels together
+  const float* bias;  // [out_rows] or null
+  float* y;           // [activation rows, y_stride], already moved to the first output row
+  std::int64_t y_stride;
+};
+
+// Where a prepared row goes; the mutable twin of ActivationView.
+struct ActivationSink {
+  int rows;
+  int groups;
+  void* values;
+  float* scale;
+  float* scaled_sum;
+  std::int32_t* start_u4;
+  std::int32_t* start_i8;
+  std::int32_t* start_low;
+};
+
+enum class ActivationKind : std::uint8_t { kF32, kBF16, kInt8 };
+
+struct KernelTable {
+  const char* name;
+  bool bf16_dot;  // BF16 panels want BF16 activations; else f32
+  // Output rows of panels [panel_begin, panel_end), all rows of the activations.
+  void (*matmul)(const MatmulJob& job, const ActivationView& x, int panel_begin, int panel_end);
+  // Prepares row `row` of x: [rows, cols]; norm_weight is null for no rms_norm.
+  // Elements from cols to groups * 32 become zero.
+  void (*prepare_row)(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,
+                      ActivationKind kind, int row, const ActivationSink& sink);
+};
+
+const KernelTable& kernels_generic();
+#if defined(__x86_64__)
+const KernelTable& kernels_avx2();
+const KernelTable& kernels_avx512();
+#endif
+
+// The best table that this CPU runs. TESSERA_ISA=generic|avx2|avx512 in the environment forces one
+// (Error(kBadConfiguration) when the word is unknown or the CPU lacks it).
+const KernelTable& kernels();
+// By name, null when this CPU cannot run it.
+const KernelTable* find_kernels(const char* name);
+// For tests: kernels() returns `table` until the next call; null undoes it. Nothing packed or
+// prepared before may be used after.
+void force_kernels(const KernelTable* table);
+
+}  // namespace tessera

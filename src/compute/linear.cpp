@@ -1,0 +1,360 @@
+#include "compute/linear.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "compute/kernels.h"
+#include "compute/pack.h"
+#include "compute/quantize.h"
+
+namespace tessera {
+namespace {
+
+std::string shape_text(const RawTensor& tensor) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(tensor.shape[i]);
+  }
+  return text + "]";
+}
+
+void check_weight(const RawTensor& tensor, std::int64_t in) {
+  const int block = dtype_info(tensor.dtype).block_elements;
+  if (tensor.shape.size() != 2 || tensor.shape[0] <= 0 || tensor.shape[1] <= 0) {
+    throw Error(ErrorKind::kBadModelFile, "A weight matrix has shape " + shape_text(tensor) +
+                                              "; wanted [out, in], both positive.");
+  }
+  if (tensor.shape[1] != in) {
+    throw Error(ErrorKind::kBadModelFile, "A weight matrix has shape " + shape_text(tensor) +
+                                              "; wanted " + std::to_string(in) + " columns.");
+  }
+  if (tensor.shape[1] % block != 0) {
+    throw Error(ErrorKind::kBadModelFile,
+                "A weight matrix of type " + std::string(dtype_info(tensor.dtype).name) +
+                    " has shape " + shape_text(tensor) + "; wanted columns in multiples of " +
+                    std::to_string(block) + ".");
+  }
+  if (tensor.shape[0] > (std::int64_t{1} << 30) || tensor.shape[1] > (std::int64_t{1} << 30)) {
+    throw Error(ErrorKind::kBadModelFile, "A weight matrix has shape " + shape_text(tensor) +
+                                              "; wanted at most 2^30 rows and columns.");
+  }
+}
+
+ActivationFormat activation_format_of(PanelKind kind) {
+  switch (kind) {
+    case PanelKind::kF32:
+    case PanelKind::kF16:
+      return ActivationFormat::kF32;
+    case PanelKind::kBF16:
+      return kernels().bf16_dot ? ActivationFormat::kBF16 : ActivationFormat::kF32;
+    default:
+      return ActivationFormat::kInt8;
+  }
+}
+
+// Matrices that share a Linear share its activations. Should a file mix floats and blocks (none
+// known does), everything is held in f32, which is exact.
+std::vector<PanelKind> choose_kinds(std::span<const RawTensor> parts, WeightFormat format) {
+  std::vector<PanelKind> kinds;
+  for (const RawTensor& part : parts) kinds.push_back(panel_kind(part.dtype, format));
+  const ActivationFormat first = activation_format_of(kinds[0]);
+  const bool mixed = std::any_of(kinds.begin(), kinds.end(), [&](PanelKind kind) {
+    return activation_format_of(kind) != first;
+  });
+  if (mixed) std::fill(kinds.begin(), kinds.end(), PanelKind::kF32);
+  return kinds;
+}
+
+// Which stored rows a panel holds.
+struct PanelSource {
+  const RawTensor* tensor;
+  std::int64_t row;
+  int count;
+  PanelKind kind;
+  std::int64_t offset;
+};
+
+void pack_all(const std::vector<PanelSource>& sources, int groups, std::byte* data,
+              ThreadPool& pool) {
+  std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
+  for (auto& floats : scratch) floats.resize(static_cast<std::size_t>(groups) * kGroup);
+  pool.run(static_cast<int>(sources.size()), [&](int chunk, int thread) {
+    const PanelSource& source = sources[static_cast<std::size_t>(chunk)];
+    pack_panel(*source.tensor, source.row, source.count, source.kind, groups, data + source.offset,
+               scratch[static_cast<std::size_t>(thread)].data());
+  });
+}
+
+int group_count(std::int64_t in) { return static_cast<int>((in + kGroup - 1) / kGroup); }
+
+}  // namespace
+
+// --- Activation --------------------------------------------------------------------------------
+
+struct Activation::Storage {
+  std::int64_t rows = 0, cols = 0;
+  int groups = 0;
+  ActivationFormat format = ActivationFormat::kF32;
+  PackedBytes bytes;
+  ActivationSink sink{};
+
+  // One allocation: values, then the five per-group arrays.
+  void shape(const Tensor& x, ActivationFormat wanted) {
+    rows = x.rows();
+    cols = x.cols();
+    groups = group_count(cols);
+    format = wanted;
+    const std::int64_t cells = rows * groups;
+    const int element = format == ActivationFormat::kF32    ? 4
+                        : format == ActivationFormat::kBF16 ? 2
+                                                            : 1;
+    const std::int64_t value_bytes = cells * kGroup * element;
+    const std::int64_t array_bytes = (cells * 4 + 63) / 64 * 64;
+    const std::int64_t needed = value_bytes + 5 * array_bytes;
+    if (needed > bytes.size()) bytes = PackedBytes(needed);
+    const auto array = [&](int i) { return bytes.data() + value_bytes + i * array_bytes; };
+    sink = {static_cast<int>(rows),
+            groups,
+            bytes.data(),
+            reinterpret_cast<float*>(array(0)),
+            reinterpret_cast<float*>(array(1)),
+            reinterpret_cast<std::int32_t*>(array(2)),
+            reinterpret_cast<std::int32_t*>(array(3)),
+            reinterpret_cast<std::int32_t*>(array(4))};
+  }
+
+  void fill(const Tensor& x, const float* norm_weight, float epsilon, ThreadPool& pool) {
+    const KernelTable& table = kernels();
+    const auto kind = format == ActivationFormat::kF32    ? ActivationKind::kF32
+                      : format == ActivationFormat::kBF16 ? ActivationKind::kBF16
+                                                          : ActivationKind::kInt8;
+    // About 1 ns per 16 elements: below this many, waking a thread costs more than it brings.
+    constexpr std::int64_t kElementsPerChunk = 16 * 1024;
+    const std::int64_t chunks = std::clamp<std::int64_t>(
+        rows * cols / kElementsPerChunk, 1, std::min<std::int64_t>(rows, pool.threads() * 4));
+    const auto prepare = [&](int chunk, int) {
+      const std::int64_t end = rows * (chunk + 1) / chunks;
+      for (std::int64_t row = rows * chunk / chunks; row < end; ++row) {
+        table.prepare_row(x.row(row), cols, norm_weight, epsilon, kind, static_cast<int>(row),
+                          sink);
+      }
+    };
+    pool.run(static_cast<int>(chunks), prepare);
+  }
+
+  ActivationView view() const {
+    return {sink.rows,       sink.groups,   sink.values,   sink.scale,
+            sink.scaled_sum, sink.start_u4, sink.start_i8, sink.start_low};
+  }
+};
+
+Activation::Activation() : storage_(std::make_unique<Storage>()) {}
+Activation::~Activation() = default;
+Activation::Activation(Activation&&) noexcept = default;
+Activation& Activation::operator=(Activation&&) noexcept = default;
+
+std::int64_t Activation::rows() const { return storage_->rows; }
+std::int64_t Activation::cols() const { return storage_->cols; }
+ActivationFormat Activation::format() const { return storage_->format; }
+
+void Activation::prepare(const Tensor& x, ActivationFormat format, ThreadPool& pool) {
+  storage_->shape(x, format);
+  if (x.rows() > 0) storage_->fill(x, nullptr, 0, pool);
+}
+
+void Activation::prepare_rms_norm(const Tensor& x, std::span<const float> weight, float epsilon,
+                                  ActivationFormat format, ThreadPool& pool) {
+  if (static_cast<std::int64_t>(weight.size()) != x.cols()) {
+    throw Error(ErrorKind::kInternal, "rms_norm has " + std::to_string(weight.size()) +
+                                          " weights; wanted " + std::to_string(x.cols()) + ".");
+  }
+  storage_->shape(x, format);
+  if (x.rows() > 0) storage_->fill(x, weight.data(), epsilon, pool);
+}
+
+// --- Linear ------------------------------------------------------------------------------------
+
+Linear::Linear() = default;
+Linear::~Linear() = default;
+Linear::Linear(Linear&&) noexcept = default;
+Linear& Linear::operator=(Linear&&) noexcept = default;
+
+Linear Linear::pack(std::span<const RawTensor> parts, std::span<const float> bias,
+                    WeightFormat format, ThreadPool& pool) {
+  if (parts.empty()) throw Error(ErrorKind::kInternal, "A Linear needs at least one matrix.");
+  auto packed = std::make_unique<Packed>();
+  check_weight(parts[0], parts[0].row_elements());
+  packed->in = parts[0].row_elements();
+  packed->groups = group_count(packed->in);
+  for (const RawTensor& part : parts) {
+    check_weight(part, packed->in);
+    packed->out += part.rows();
+  }
+  if (!bias.empty() && static_cast<std::int64_t>(bias.size()) != packed->out) {
+    throw Error(ErrorKind::kBadModelFile, "A bias has " + std::to_string(bias.size()) +
+                                              " elements; wanted " + std::to_string(packed->out) +
+                                              ", the rows of its matrix.");
+  }
+  packed->bias.assign(bias.begin(), bias.end());
+
+  // Each part has panels of its own, so one part may be stored otherwise than the next.
+  const std::vector<PanelKind> kinds = choose_kinds(parts, format);
+  packed->activations = activation_format_of(kinds[0]);
+  std::vector<PanelSource> sources;
+  std::int64_t offset = 0, row = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    PanelRun run;
+    run.first_row = row;
+    run.rows = parts[i].rows();
+    run.kind = run.up_kind = kinds[i];
+    run.panel_stride = panel_bytes(kinds[i], packed->groups);
+    run.offset = offset;
+    for (std::int64_t r = 0; r < run.rows; r += kPanelRows) {
+      const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, run.rows - r));
+      sources.push_back({&parts[i], r, count, kinds[i], offset});
+      offset += run.panel_stride;
+    }
+    row += run.rows;
+    packed->runs.push_back(run);
+  }
+  packed->data = PackedBytes(offset);
+  pack_all(sources, packed->groups, packed->data.data(), pool);
+
+  Linear linear;
+  linear.packed_ = std::move(packed);
+  return linear;
+}
+
+Linear Linear::pack_gated(const RawTensor& gate, const RawTensor& up, WeightFormat format,
+                          ThreadPool& pool) {
+  check_weight(gate, gate.row_elements());
+  check_weight(up, gate.row_elements());
+  if (gate.rows() != up.rows()) {
+    throw Error(ErrorKind::kBadModelFile, "gate_proj has shape " + shape_text(gate) +
+                                              " and up_proj " + shape_text(up) +
+                                              "; wanted equal shapes.");
+  }
+  auto packed = std::make_unique<Packed>();
+  packed->in = gate.row_elements();
+  packed->out = gate.rows();
+  packed->groups = group_count(packed->in);
+  packed->gated = true;
+  const RawTensor both[] = {gate, up};
+  const std::vector<PanelKind> kinds = choose_kinds(both, format);
+  packed->activations = activation_format_of(kinds[0]);
+  PanelRun run;
+  run.rows = packed->out;
+  run.kind = kinds[0];
+  run.up_kind = kinds[1];
+  run.up_offset = panel_bytes(kinds[0], packed->groups);
+  run.panel_stride = run.up_offset + panel_bytes(kinds[1], packed->groups);
+  std::vector<PanelSource> sources;
+  for (std::int64_t panel = 0; panel < run.panels(); ++panel) {
+    const std::int64_t r = panel * kPanelRows, offset = panel * run.panel_stride;
+    const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, run.rows - r));
+    sources.push_back({&gate, r, count, kinds[0], offset});
+    sources.push_back({&up, r, count, kinds[1], offset + run.up_offset});
+  }
+  packed->data = PackedBytes(run.panels() * run.panel_stride);
+  packed->runs.push_back(run);
+  pack_all(sources, packed->groups, packed->data.data(), pool);
+
+  Linear linear;
+  linear.packed_ = std::move(packed);
+  return linear;
+}
+
+std::int64_t Linear::in_features() const { return packed_ ? packed_->in : 0; }
+std::int64_t Linear::out_features() const { return packed_ ? packed_->out : 0; }
+std::int64_t Linear::bytes() const {
+  if (!packed_) return 0;
+  return packed_->data.size() + static_cast<std::int64_t>(packed_->bias.size() * sizeof(float));
+}
+ActivationFormat Linear::activation_format() const {
+  return packed_ ? packed_->activations : ActivationFormat::kF32;
+}
+
+namespace {
+
+void multiply(const Linear::Packed& w, const Activation& x, Epilogue epilogue, Tensor& y,
+              ThreadPool& pool) {
+  const ActivationView view = x.storage().view();
+  if (view.rows == 0) return;
+  const KernelTable& table = kernels();
+  std::int64_t panels = 0;
+  for (const PanelRun& run : w.runs) panels += run.panels();
+
+  // Work in bytes of weights; beyond about eight rows the arithmetic counts, not the bytes.
+  constexpr std::int64_t kBytesPerChunk = 32 * 1024;
+  const std::int64_t work = w.data.size() * std::max(1, view.rows / 8);
+  const std::int64_t most = std::min<std::int64_t>(panels, pool.threads() * 4);
+  const std::int64_t chunks = std::clamp<std::int64_t>(work / kBytesPerChunk, 1, most);
+
+  pool.run(static_cast<int>(chunks), [&](int chunk, int) {
+    std::int64_t begin = panels * chunk / chunks, end = panels * (chunk + 1) / chunks;
+    for (const PanelRun& run : w.runs) {
+      const std::int64_t count = run.panels();
+      const std::int64_t from = std::clamp<std::int64_t>(begin, 0, count);
+      const std::int64_t to = std::clamp<std::int64_t>(end, 0, count);
+      begin -= count;
+      end -= count;
+      if (from == to) continue;
+      const MatmulJob job = {w.data.data() + run.offset,
+                             run.panel_stride,
+                             run.up_offset,
+                             run.kind,
+                             run.up_kind,
+                             epilogue,
+                             static_cast<int>(run.rows),
+                             w.bias.empty() ? nullptr : w.bias.data() + run.first_row,
+                             y.data() + run.first_row,
+                             y.cols()};
+      table.matmul(job, view, static_cast<int>(from), static_cast<int>(to));
+    }
+  });
+}
+
+// A mistake of the caller, never of a file: pack() and prepare() have seen to those.
+void check_activation(const Linear::Packed* w, const Activation& x, bool gated) {
+  if (w == nullptr || w->gated != gated || x.cols() != w->in || x.format() != w->activations) {
+    throw Error(ErrorKind::kInternal,
+                "Linear::forward: activations of " + std::to_string(x.cols()) +
+                    " columns, format " + std::to_string(static_cast<int>(x.format())) +
+                    " do not fit this Linear (" +
+                    (w == nullptr ? std::string("empty")
+                                  : std::to_string(w->in) + " columns, format " +
+                                        std::to_string(static_cast<int>(w->activations)) +
+                                        (w->gated ? ", gated" : "")) +
+                    ").");
+  }
+}
+
+}  // namespace
+
+void Linear::forward(const Activation& x, Tensor& y, ThreadPool& pool) const {
+  check_activation(packed_.get(), x, false);
+  y.resize(x.rows(), packed_->out);
+  multiply(*packed_, x, Epilogue::kStore, y, pool);
+}
+
+void Linear::forward_add(const Activation& x, Tensor& y, ThreadPool& pool) const {
+  check_activation(packed_.get(), x, false);
+  if (y.rows() != x.rows() || y.cols() != packed_->out) {
+    throw Error(ErrorKind::kInternal, "Linear::forward_add: y is [" + std::to_string(y.rows()) +
+                                          ", " + std::to_string(y.cols()) + "]; wanted [" +
+                                          std::to_string(x.rows()) + ", " +
+                                          std::to_string(packed_->out) + "].");
+  }
+  multiply(*packed_, x, Epilogue::kAdd, y, pool);
+}
+
+void Linear::forward_gated(const Activation& x, Gate gate, Tensor& y, ThreadPool& pool) const {
+  check_activation(packed_.get(), x, true);
+  y.resize(x.rows(), packed_->out);
+  multiply(*packed_, x, gate == Gate::kSilu ? Epilogue::kSilu : Epilogue::kGelu, y, pool);
+}
+
+}  // namespace tessera
