@@ -30,8 +30,11 @@ struct Options {
   int load_prompt_tokens = 128;
   int load_generate_tokens = 64;
   int requests_per_client = 2;
-  bool engine_only = false, load_only = false, embeddings = false;
+  bool engine_only = false, load_only = false, embeddings = false, json = false;
 };
+
+// Numbers under their names; printed as one JSON object with --json.
+using Report = json::object;
 
 double median(std::vector<double> values) { return percentile(std::move(values), 50); }
 
@@ -94,21 +97,23 @@ EngineOptions engine_options(const Options& options) {
   return engine;
 }
 
-void measure_engine(const Options& options) {
+void measure_engine(const Options& options, Report& report) {
   const auto begin = std::chrono::steady_clock::now();
   Engine engine(engine_options(options));
   const ModelInfo& info = engine.info();
   std::mt19937_64 random(1);
-  std::printf("model %s, %.1f M parameters, %.1f MB resident weights, loaded in %.2f s\n",
-              info.architecture.c_str(), info.parameters / 1e6, info.weight_bytes / 1e6,
-              std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  report["architecture"] = info.architecture;
+  report["parameters"] = info.parameters;
+  report["weight_bytes"] = info.weight_bytes;
+  report["load_seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (info.is_embedding) {
     for (int tokens : {128, std::min(512, info.context_length)}) {
       std::vector<double> ms;
       for (int i = 0; i < options.repetitions; ++i) {
         ms.push_back(embed_ms(engine, random_tokens(tokens, info.vocab_size, random)));
       }
-      std::printf("embed %4d tokens       %10.2f sequences/s\n", tokens, 1000 / median(ms));
+      report["embeddings_per_second_at_" + std::to_string(tokens)] = 1000 / median(ms);
     }
     return;
   }
@@ -122,17 +127,13 @@ void measure_engine(const Options& options) {
         generate(engine, random_tokens(1, info.vocab_size, random), options.generate_tokens + 1);
     generate_rate.push_back(options.generate_tokens * 1000.0 / timings.decode_ms);
   }
-  std::printf("prompt   %4d tokens    %10.1f tokens/s\n", options.prompt_tokens,
-              median(prompt_rate));
-  std::printf("generate %4d tokens    %10.1f tokens/s\n", options.generate_tokens,
-              median(generate_rate));
+  report["prompt_tokens_per_second"] = median(prompt_rate);
+  report["generated_tokens_per_second"] = median(generate_rate);
 }
 
 void measure_load(const Options& options, const http::Origin& origin, const std::string& base_path,
-                  int vocab_size, bool embeddings) {
-  std::printf("%-8s %10s %12s %12s %10s %10s %10s %9s\n", "clients",
-              embeddings ? "inputs/s" : "tokens/s", "ttft p50 ms", "ttft p95 ms", "itl p50",
-              "itl p99", "itl max", "failures");
+                  int vocab_size, bool embeddings, Report& report) {
+  json::array& rows = report["load"].emplace_array();
   for (int clients : options.clients) {
     LoadOptions load;
     load.origin = origin;
@@ -147,12 +148,47 @@ void measure_load(const Options& options, const http::Origin& origin, const std:
     load.embeddings = embeddings;
     load.seed = clients;
     const LoadResult result = run_load(load);
-    std::printf("%-8d %10.1f %12.1f %12.1f %10.2f %10.2f %10.2f %9d\n", clients,
-                embeddings ? result.answers / result.seconds : result.generated_per_second(),
-                percentile(result.ttft_ms, 50), percentile(result.ttft_ms, 95),
-                percentile(result.itl_ms, 50), percentile(result.itl_ms, 99),
-                percentile(result.itl_ms, 100), result.failures);
-    if (result.failures) std::printf("  first failure: %s\n", result.first_failure.c_str());
+    Report row{{"clients", clients},
+               {"ttft_p50_ms", percentile(result.ttft_ms, 50)},
+               {"ttft_p95_ms", percentile(result.ttft_ms, 95)}};
+    if (embeddings) {
+      row["inputs_per_second"] = result.answers / result.seconds;
+    } else {
+      row["tokens_per_second"] = result.generated_per_second();
+      row["itl_p50_ms"] = percentile(result.itl_ms, 50);
+      row["itl_p99_ms"] = percentile(result.itl_ms, 99);
+      row["itl_max_ms"] = percentile(result.itl_ms, 100);
+    }
+    row["failures"] = result.failures;
+    if (result.failures) row["first_failure"] = result.first_failure;
+    rows.push_back(std::move(row));
+  }
+}
+
+std::string text_of(const json::value& value) {
+  if (value.is_string()) return std::string(value.get_string());
+  if (!value.is_double()) return to_json(value);
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, value.get_double() < 10 ? "%.2f" : "%.1f",
+                value.get_double());
+  return buffer;
+}
+
+void print_table(const Report& report) {
+  for (const auto& [name, value] : report) {
+    if (!value.is_array()) {
+      std::printf("%-34s %s\n", std::string(name).c_str(), text_of(value).c_str());
+      continue;
+    }
+    for (std::size_t i = 0; i < value.get_array().size(); ++i) {
+      const json::object& row = value.get_array()[i].get_object();
+      if (i == 0) {
+        for (const auto& cell : row) std::printf("%18s", std::string(cell.key()).c_str());
+        std::printf("\n");
+      }
+      for (const auto& cell : row) std::printf("%18s", text_of(cell.value()).c_str());
+      std::printf("\n");
+    }
   }
 }
 
@@ -160,21 +196,28 @@ int run(Options options) {
   if (options.url.empty() == options.model_path.empty()) {
     throw Error(ErrorKind::kBadConfiguration, "bench: give either --model PATH or --url URL");
   }
+  Report report;
   if (!options.url.empty()) {
     if (options.vocab_size == 0) {
       throw Error(ErrorKind::kBadConfiguration,
                   "bench: --url needs --vocab-size for random prompts");
     }
     auto [origin, path] = http::parse_url(options.url);
-    measure_load(options, origin, path == "/" ? "" : path, options.vocab_size, options.embeddings);
-    return 0;
+    measure_load(options, origin, path == "/" ? "" : path, options.vocab_size, options.embeddings,
+                 report);
+  } else {
+    if (!options.load_only) measure_engine(options, report);
+    if (!options.engine_only) {
+      const ModelInfo info = inspect_model(options.model_path);
+      WorkerProcess worker(options.model_path, options.weight_format, options.threads);
+      options.model_name = worker.model_name();
+      measure_load(options, worker.origin(), "/v1", info.vocab_size, info.is_embedding, report);
+    }
   }
-  if (!options.load_only) measure_engine(options);
-  if (!options.engine_only) {
-    const ModelInfo info = inspect_model(options.model_path);
-    WorkerProcess worker(options.model_path, options.weight_format, options.threads);
-    options.model_name = worker.model_name();
-    measure_load(options, worker.origin(), "/v1", info.vocab_size, info.is_embedding);
+  if (options.json) {
+    std::printf("%s\n", to_json(report).c_str());
+  } else {
+    print_table(report);
   }
   return 0;
 }
@@ -221,6 +264,7 @@ Run add_bench(CLI::App& app) {
       ->capture_default_str();
   command.add_flag("--engine-only", options->engine_only, "No served load");
   command.add_flag("--load-only", options->load_only, "Only the served load");
+  command.add_flag("--json", options->json, "One JSON object instead of a table");
   return [options] { return run(*options); };
 }
 
