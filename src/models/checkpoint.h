@@ -5,6 +5,7 @@
 // after moving it. Immutable, safe from any thread.
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
@@ -43,10 +44,10 @@ class Checkpoint {
 
  private:
   void open_folder();
+  void check_total_size(const boost::json::object& index, const std::filesystem::path& file) const;
   void open_gguf();
   void open_safetensors(const std::filesystem::path& file);
-  void add(std::string name, RawTensor tensor);
-  void count();
+  void add(const std::filesystem::path& file, std::string name, RawTensor tensor);
 
   std::filesystem::path path_;
   std::vector<MappedFile> files_;

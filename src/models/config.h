@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "compute/rotary.h"
+
 namespace tessera {
 
 class Checkpoint;
@@ -20,21 +22,6 @@ std::string_view architecture_name(Architecture architecture);  // "llama", "ber
 
 // kGelu is the exact form (erf), kGeluTanh its approximation.
 enum class HiddenActivation : std::uint8_t { kSilu, kGelu, kGeluTanh };
-
-enum class RopeType : std::uint8_t { kDefault, kLinear, kDynamic, kYarn, kLlama3, kNtk };
-
-// Fields of config.json's rope_scaling / rope_parameters; unused ones keep their defaults.
-struct RopeScaling {
-  RopeType type = RopeType::kDefault;
-  double factor = 1.0;
-  int original_max_position_embeddings = 0;              // filled in for yarn and llama3
-  double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
-  double beta_fast = 32.0, beta_slow = 1.0;              // yarn
-  std::optional<double> attention_factor;                // yarn
-  double mscale = 0.0, mscale_all_dim = 0.0;             // yarn; 0: not given
-  bool truncate = true;                                  // yarn
-  std::optional<double> mixed_b;                         // ntk
-};
 
 enum class Pooling : std::uint8_t { kNone, kMean, kCls, kLast };
 
