@@ -57,6 +57,20 @@ bool Endpoint::ready() const {
                      [](const ServedEntity& entity) { return entity.live(); });
 }
 
+Availability Endpoint::availability() const {
+  if (suspended) return Availability::kStopped;
+  if (active) {
+    bool hopeless = true;
+    for (const ServedEntity& entity : active->entities) {
+      if (entity.live()) return Availability::kServing;
+      hopeless = hopeless && entity.deployment == Deployment::kFailed;
+    }
+    if (!hopeless) return Availability::kUnhealthy;
+  }
+  return config_update == ConfigUpdate::kInProgress ? Availability::kCreating
+                                                    : Availability::kNeverReady;
+}
+
 std::string_view Endpoint::endpoint_type() const {
   if (preconfigured) return "FOUNDATION_MODEL_API";
   const auto& config = active ? active : pending;

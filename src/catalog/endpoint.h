@@ -51,6 +51,10 @@ struct TesseraSettings {
   bool given = false;  // echo them only when they were set
 };
 
+// What a request meets (data-plane 5.7). Anything but kServing is an error: kStopped
+// endpoint_stopped, kNeverReady never_ready, kCreating and kUnhealthy 503 not_ready.
+enum class Availability { kServing, kCreating, kUnhealthy, kStopped, kNeverReady };
+
 struct Endpoint {
   std::string name;
   std::string id;       // 32 lower-case hex digits
@@ -77,6 +81,8 @@ struct Endpoint {
 
   // READY: there is an active config, it is not suspended, and each of its entities is live.
   bool ready() const;
+  // kServing as soon as one entity of the active config is live.
+  Availability availability() const;
   std::string_view endpoint_type() const;  // "PROVISIONED_THROUGHPUT", …
   bool accepts_completions() const;        // a chat endpoint that also takes completions bodies
   Limits limits() const { return limits_of(settings.api_profile); }

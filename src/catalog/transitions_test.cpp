@@ -162,6 +162,22 @@ TEST(Transitions, CrashAndRecovery) {
   EXPECT_EQ(state(endpoint), "READY NOT_UPDATING config -");
 }
 
+TEST(Transitions, Availability) {
+  Endpoint endpoint;
+  EXPECT_EQ(endpoint.availability(), Availability::kNeverReady);
+  begin_update(endpoint, config({entity("1", "id1")}), 1000);
+  EXPECT_EQ(endpoint.availability(), Availability::kCreating);
+  report(endpoint, "id1", Deployment::kReady);
+  settle(endpoint, 1001, kDeadline);
+  EXPECT_EQ(endpoint.availability(), Availability::kServing);
+  report(endpoint, "id1", Deployment::kRecovering);
+  EXPECT_EQ(endpoint.availability(), Availability::kUnhealthy);
+  report(endpoint, "id1", Deployment::kFailed);
+  EXPECT_EQ(endpoint.availability(), Availability::kNeverReady);
+  stop(endpoint, 2000);
+  EXPECT_EQ(endpoint.availability(), Availability::kStopped);
+}
+
 TEST(Transitions, CancelLeavesTheActiveConfig) {
   Endpoint endpoint = serving();
   EXPECT_THROW(cancel_update(endpoint), Error);
