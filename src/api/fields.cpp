@@ -26,9 +26,6 @@ void ignore_bool(Common&, const json::value& value, const Reading& at) {
 void refuse(Common&, const json::value& value, const Reading& at) {
   if (!is_neutral(value)) throw unsupported_parameter(at.field);
 }
-void refuse_for_now(Common&, const json::value& value, const Reading& at) {
-  if (!is_neutral(value)) throw not_supported_yet(at.field);
-}
 
 void read_service_tier(Common&, const json::value& value, const Reading& at) {
   const std::string_view tier = read_string(at.field, value);
