@@ -23,7 +23,8 @@ TEST(KvCache, LaysOutLayersBlocksAndHeads) {
 TEST(KvCache, CopiesABlockInAllLayers) {
   KvCache kv(2, 1, 4, 3, 16, KvType::kF32);
   for (int l = 0; l < 2; ++l) {
-    std::memset(kv.layer(l).keys(1, 0), 10 + l, static_cast<std::size_t>(kv.layer(l).block_bytes()));
+    std::memset(kv.layer(l).keys(1, 0), 10 + l,
+                static_cast<std::size_t>(kv.layer(l).block_bytes()));
   }
   kv.copy_block(1, 2);
   for (int l = 0; l < 2; ++l) {

@@ -1,7 +1,416 @@
+// Whole models against transformers (tests/golden/models), and against themselves: chunked,
+// batched, with other threads and other instruction sets (ctest runs the binary once per
+// TESSERA_ISA).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "base/error.h"
+#include "compute/kernels.h"
 #include "models/model.h"
 
 namespace tessera {
-namespace {}
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+const fs::path kGoldens = fs::path(TESSERA_SOURCE_DIR) / "tests/golden/models";
+
+class Goldens : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* isa = std::getenv("TESSERA_ISA");
+    if (isa != nullptr && *isa != '\0' && find_kernels(isa) == nullptr) {
+      GTEST_SKIP() << "this CPU cannot run " << isa;
+    }
+  }
+};
+
+std::string read_text(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  EXPECT_TRUE(in) << file;
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<float> read_floats(const fs::path& file) {
+  const std::string bytes = read_text(file);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::copy_n(bytes.data(), values.size() * sizeof(float), reinterpret_cast<char*>(values.data()));
+  return values;
+}
+
+// A writable copy of a case's folder, with the weights it borrows.
+class Folder {
+ public:
+  explicit Folder(const std::string& name) {
+    static int count = 0;
+    path_ = fs::path(testing::TempDir()) /
+            ("tessera_models_" + std::to_string(getpid()) + "_" + std::to_string(count++));
+    fs::create_directories(path_);
+    const json::object test = json::parse(read_text(kGoldens / name / "case.json")).as_object();
+    const std::string weights =
+        test.contains("weights") ? std::string(test.at("weights").as_string()) : name;
+    fs::copy_file(kGoldens / name / "config.json", path_ / "config.json");
+    fs::copy_file(kGoldens / weights / "model.safetensors", path_ / "model.safetensors");
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  const fs::path& path() const { return path_; }
+  void write(const fs::path& name, const std::string& text) const {
+    fs::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << text;
+  }
+  void change_config(const std::string& key, json::value value) const {
+    json::object config = json::parse(read_text(path_ / "config.json")).as_object();
+    config[key] = std::move(value);
+    write("config.json", json::serialize(config));
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<std::int32_t> tokens_of(const json::value& list) {
+  return json::value_to<std::vector<std::int32_t>>(list);
+}
+
+std::vector<std::int32_t> golden_tokens() {
+  return tokens_of(json::parse(read_text(kGoldens / "llama-a/case.json")).at("tokens"));
+}
+
+// A model, its memory and the bookkeeping that the engine would do.
+class Session {
+ public:
+  Session(const fs::path& path, WeightFormat format, KvType kv_type, int threads)
+      : pool_(threads),
+        model_(load_model(path, {.weight_format = format}, pool_)),
+        info_(model_.language->info()),
+        kv_(info_.num_hidden_layers, info_.num_kv_heads, info_.head_dim, 64, 16, kv_type) {}
+
+  struct Sequence {
+    std::vector<std::int32_t> block_table;
+    int length = 0;
+  };
+
+  // One forward pass over the next tokens of some sequences; logits of all rows.
+  const Tensor& step(const std::vector<std::pair<Sequence*, std::vector<std::int32_t>>>& work) {
+    std::vector<std::int32_t> tokens, positions, cu{0}, rows;
+    std::vector<std::int64_t> slots;
+    std::vector<std::span<const std::int32_t>> tables;
+    for (const auto& [sequence, fresh] : work) {
+      for (const std::int32_t token : fresh) {
+        if (sequence->length % 16 == 0) sequence->block_table.push_back(next_block_++ * 7 % 64);
+        tokens.push_back(token);
+        positions.push_back(sequence->length);
+        slots.push_back(sequence->block_table.back() * std::int64_t{16} + sequence->length % 16);
+        ++sequence->length;
+      }
+      cu.push_back(static_cast<std::int32_t>(tokens.size()));
+      tables.emplace_back(sequence->block_table);
+    }
+    rows.resize(tokens.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    model_.language->forward({tokens, positions, cu, slots, tables, rows}, kv_, logits_);
+    return logits_;
+  }
+
+  // Logits of all tokens of one new sequence that arrives in chunks.
+  std::vector<float> run(const std::vector<std::int32_t>& tokens, std::size_t chunk) {
+    Sequence sequence;
+    std::vector<float> all;
+    for (std::size_t begin = 0; begin < tokens.size(); begin += chunk) {
+      const std::size_t end = std::min(tokens.size(), begin + chunk);
+      const Tensor& logits = step({{&sequence, {tokens.begin() + begin, tokens.begin() + end}}});
+      all.insert(all.end(), logits.data(), logits.data() + logits.rows() * logits.cols());
+    }
+    next_block_ = 0;
+    return all;
+  }
+
+  LanguageModel& model() { return *model_.language; }
+  KvCache& kv() { return kv_; }
+  void forget() { next_block_ = 0; }
+
+ private:
+  ThreadPool pool_;
+  LoadedModel model_;
+  ModelInfo info_;
+  KvCache kv_;
+  Tensor logits_;
+  int next_block_ = 0;
+};
+
+void expect_close(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_LE(std::fabs(got[i] - want[i]), tolerance + tolerance * std::fabs(want[i]))
+        << "element " << i << ": " << got[i] << ", reference " << want[i];
+  }
+}
+
+constexpr const char* kLlamas[] = {"llama-a",   "llama-b",    "llama-c",     "llama-31",
+                                   "llama-lin", "llama-yarn", "llama-a-bf16"};
+
+TEST_F(Goldens, LlamaEqualsTransformersElementByElement) {
+  for (const char* name : kLlamas) {
+    SCOPED_TRACE(name);
+    const Folder folder(name);
+    Session session(folder.path(), WeightFormat::kF32, KvType::kF32, 2);
+    expect_close(session.run(golden_tokens(), 48), read_floats(kGoldens / name / "logits.f32"),
+                 2e-5);
+  }
+}
+
+TEST_F(Goldens, LlamaInBf16IsNear) {
+  const Folder folder("llama-a-bf16");
+  Session session(folder.path(), WeightFormat::kStored, KvType::kBF16, 2);
+  const std::vector<float> got = session.run(golden_tokens(), 48);
+  const std::vector<float> want = read_floats(kGoldens / "llama-a-bf16" / "logits.f32");
+  ASSERT_EQ(got.size(), want.size());
+  double worst = 0, squares = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double difference = std::fabs(got[i] - want[i]);
+    worst = std::max(worst, difference);
+    squares += difference * difference;
+  }
+  // The reference's own bf16 forward pass is 0.103 (rms 0.0152) away from its f32 one here.
+  EXPECT_LE(worst, 0.103);
+  EXPECT_LE(std::sqrt(squares / static_cast<double>(got.size())), 0.015);
+}
+
+constexpr WeightFormat kFormats[] = {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8,
+                                     WeightFormat::kInt4};
+
+TEST_F(Goldens, LlamaGivesTheSameBitsForEveryChunkingAndThreadCount) {
+  for (const WeightFormat format : kFormats) {
+    for (const char* name : {"llama-a", "llama-c"}) {
+      SCOPED_TRACE(testing::Message() << name << " format " << static_cast<int>(format));
+      const Folder folder(name);
+      Session one(folder.path(), format, KvType::kF16, 1),
+          two(folder.path(), format, KvType::kF16, 2);
+      const std::vector<float> whole = one.run(golden_tokens(), 48);
+      for (const std::size_t chunk : {1, 2, 5, 16, 17, 47, 48}) {
+        EXPECT_EQ(one.run(golden_tokens(), chunk), whole) << "chunk " << chunk;
+        EXPECT_EQ(two.run(golden_tokens(), chunk), whole) << "chunk " << chunk << ", 2 threads";
+      }
+    }
+  }
+}
+
+TEST_F(Goldens, ALlamaRowInABatchEqualsTheRowAlone) {
+  const std::vector<std::int32_t> tokens = golden_tokens();
+  const auto part = [&](int begin, int end) {
+    return std::vector<std::int32_t>(tokens.begin() + begin, tokens.begin() + end);
+  };
+  for (const WeightFormat format : kFormats) {
+    SCOPED_TRACE(testing::Message() << "format " << static_cast<int>(format));
+    const Folder folder("llama-a");
+    Session session(folder.path(), format, KvType::kF16, 2);
+    std::vector<std::vector<float>> alone;
+    for (const auto& [begin, end] : {std::pair{0, 30}, {30, 31}, {4, 41}}) {
+      alone.push_back(session.run(part(begin, end), 64));
+    }
+    // First tokens of two sequences, then a mixed step: prefill, decode and a chunk together.
+    Session::Sequence a, b, c;
+    session.forget();
+    session.step({{&a, part(0, 29)}, {&c, part(4, 20)}});
+    const Tensor& logits =
+        session.step({{&a, part(29, 30)}, {&b, part(30, 31)}, {&c, part(20, 41)}});
+    const std::int64_t vocab = logits.cols();
+    ASSERT_EQ(logits.rows(), 1 + 1 + 21);
+    const auto row = [&](std::int64_t r) {
+      return std::vector<float>(logits.row(r), logits.row(r) + vocab);
+    };
+    const auto alone_row = [&](std::size_t sequence, std::int64_t r) {
+      const auto begin = alone[sequence].begin() + r * vocab;
+      return std::vector<float>(begin, begin + vocab);
+    };
+    EXPECT_EQ(row(0), alone_row(0, 29));
+    EXPECT_EQ(row(1), alone_row(1, 0));
+    for (int r = 0; r < 21; ++r) EXPECT_EQ(row(2 + r), alone_row(2, 16 + r));
+  }
+}
+
+TEST_F(Goldens, LlamaComputesOnlyTheLogitsAskedFor) {
+  const Folder folder("llama-b");
+  Session session(folder.path(), WeightFormat::kF32, KvType::kF32, 2);
+  const std::vector<std::int32_t> tokens = golden_tokens();
+  const std::vector<float> all = session.run(tokens, 48);
+  std::vector<std::int32_t> positions(48), table{5, 1, 9};
+  std::iota(positions.begin(), positions.end(), 0);
+  std::vector<std::int64_t> slots;
+  for (int t = 0; t < 48; ++t) slots.push_back(table[t / 16] * 16 + t % 16);
+  const std::int32_t cu[] = {0, 48}, rows[] = {3, 47};
+  const std::span<const std::int32_t> view(table);
+  Tensor logits;
+  session.model().forward({tokens, positions, cu, slots, {&view, 1}, rows}, session.kv(), logits);
+  ASSERT_EQ(logits.rows(), 2);
+  for (std::int64_t v = 0; v < 257; ++v) {
+    EXPECT_EQ(logits.row(0)[v], all[3 * 257 + v]);
+    EXPECT_EQ(logits.row(1)[v], all[47 * 257 + v]);
+  }
+  session.model().forward({tokens, positions, cu, slots, {&view, 1}, {}}, session.kv(), logits);
+  EXPECT_EQ(logits.rows(), 0);
+}
+
+TEST_F(Goldens, LlamaRefusesTokensOutsideOfTheVocabulary) {
+  const Folder folder("llama-a");
+  Session session(folder.path(), WeightFormat::kStored, KvType::kF32, 1);
+  for (const std::int32_t token : {-1, 257, 1 << 30}) {
+    session.forget();
+    try {
+      session.run({1, token}, 2);
+      FAIL() << token;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind, ErrorKind::kBadTokenId);
+      EXPECT_NE(error.message.find(std::to_string(token)), std::string::npos);
+    }
+  }
+}
+
+class Encoder {
+ public:
+  Encoder(const fs::path& path, WeightFormat format, int threads)
+      : pool_(threads), model_(load_model(path, {.weight_format = format}, pool_)) {}
+
+  std::vector<float> embed(const std::vector<std::vector<std::int32_t>>& sequences) {
+    std::vector<std::int32_t> tokens, positions, cu{0};
+    for (const auto& sequence : sequences) {
+      for (std::size_t t = 0; t < sequence.size(); ++t) {
+        tokens.push_back(sequence[t]);
+        positions.push_back(static_cast<std::int32_t>(t));
+      }
+      cu.push_back(static_cast<std::int32_t>(tokens.size()));
+    }
+    Tensor out;
+    model_.embedding->forward({tokens, positions, cu, {}, {}, {}}, out);
+    return {out.data(), out.data() + out.rows() * out.cols()};
+  }
+  EmbeddingModel& model() { return *model_.embedding; }
+
+ private:
+  ThreadPool pool_;
+  LoadedModel model_;
+};
+
+constexpr const char* kMeanModules =
+    R"([{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},
+        {"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}])";
+
+TEST_F(Goldens, BertEqualsTransformersElementByElement) {
+  for (const char* name : {"bert", "bert-bf16"}) {
+    SCOPED_TRACE(name);
+    std::vector<std::vector<std::int32_t>> sequences;
+    const json::value test = json::parse(read_text(kGoldens / name / "case.json"));
+    for (const json::value& list : test.at("sequences").as_array()) {
+      sequences.push_back(tokens_of(list));
+    }
+    const Folder folder(name);
+    Encoder cls(folder.path(), WeightFormat::kF32, 2);
+    EXPECT_TRUE(cls.model().normalizes());  // without modules.json: as BGE
+    const std::vector<float> batch = cls.embed(sequences);
+    expect_close(batch, read_floats(kGoldens / name / "cls.f32"), 2e-5);
+
+    folder.write("modules.json", kMeanModules);
+    folder.write("1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true})");
+    Encoder mean(folder.path(), WeightFormat::kF32, 1);
+    EXPECT_FALSE(mean.model().normalizes());
+    expect_close(mean.embed(sequences), read_floats(kGoldens / name / "mean.f32"), 2e-5);
+  }
+}
+
+TEST_F(Goldens, ABertSequenceInABatchEqualsItAlone) {
+  const std::vector<std::int32_t> tokens = golden_tokens();
+  const std::vector<std::vector<std::int32_t>> sequences = {
+      tokens, {7}, {tokens.begin() + 3, tokens.begin() + 20}};
+  for (const WeightFormat format : kFormats) {
+    SCOPED_TRACE(testing::Message() << "format " << static_cast<int>(format));
+    const Folder folder("bert");
+    Encoder one(folder.path(), format, 1), two(folder.path(), format, 2);
+    std::vector<float> alone;
+    for (const auto& sequence : sequences) {
+      const std::vector<float> vector = one.embed({sequence});
+      alone.insert(alone.end(), vector.begin(), vector.end());
+    }
+    EXPECT_EQ(one.embed(sequences), alone);
+    EXPECT_EQ(two.embed(sequences), alone);
+  }
+}
+
+TEST_F(Goldens, BertRefusesLongInput) {
+  const Folder folder("bert");
+  Encoder encoder(folder.path(), WeightFormat::kStored, 1);
+  EXPECT_EQ(encoder.model().info().context_length, 64);
+  EXPECT_NO_THROW(encoder.embed({std::vector<std::int32_t>(64, 1)}));
+  try {
+    encoder.embed({std::vector<std::int32_t>(65, 1)});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind, ErrorKind::kContextLengthExceeded);
+  }
+}
+
+TEST_F(Goldens, InspectReadsTheSameFactsAsLoad) {
+  const Folder folder("llama-c");
+  const ModelInfo info = inspect_model(folder.path());
+  EXPECT_EQ(info.architecture, "llama");
+  EXPECT_EQ(info.vocab_size, 257);
+  EXPECT_EQ(info.hidden_size, 64);
+  EXPECT_EQ(info.num_hidden_layers, 3);
+  EXPECT_EQ(info.num_kv_heads, 2);
+  EXPECT_EQ(info.head_dim, 16);
+  EXPECT_EQ(info.context_length, 64);
+  EXPECT_EQ(info.parameters, 151616);
+  EXPECT_FALSE(info.is_embedding);
+  EXPECT_EQ(info.eos_token_ids, std::vector<std::int32_t>{2});
+  EXPECT_TRUE(inspect_model(Folder("bert").path()).is_embedding);
+}
+
+ErrorKind kind_of_failure(const Folder& folder, std::string* message) {
+  ThreadPool pool(1);
+  try {
+    load_model(folder.path(), {}, pool);
+  } catch (const Error& error) {
+    *message = error.message;
+    return error.kind;
+  }
+  return ErrorKind::kInternal;
+}
+
+TEST_F(Goldens, LoadRefusesWhatItCannotRun) {
+  std::string message;
+  const Folder mistral("llama-a");
+  mistral.change_config("model_type", "mistral");
+  EXPECT_EQ(kind_of_failure(mistral, &message), ErrorKind::kUnsupportedModel);
+  EXPECT_NE(message.find("mistral"), std::string::npos) << message;
+
+  const Folder deeper("llama-a");
+  deeper.change_config("num_hidden_layers", 4);
+  EXPECT_EQ(kind_of_failure(deeper, &message), ErrorKind::kBadModelFile);
+  EXPECT_NE(message.find("model.layers.3.input_layernorm.weight"), std::string::npos) << message;
+
+  const Folder wider("llama-a");
+  wider.change_config("intermediate_size", 97);
+  EXPECT_EQ(kind_of_failure(wider, &message), ErrorKind::kBadModelFile);
+  EXPECT_NE(message.find("97"), std::string::npos) << message;
+
+  const Folder gelu("llama-a");
+  gelu.change_config("hidden_act", "gelu");
+  EXPECT_EQ(kind_of_failure(gelu, &message), ErrorKind::kUnsupportedModel);
+
+  const Folder biased("bert");
+  biased.change_config("hidden_act", "silu");
+  EXPECT_EQ(kind_of_failure(biased, &message), ErrorKind::kUnsupportedModel);
+}
+
+}  // namespace
 }  // namespace tessera
