@@ -16,12 +16,16 @@ class StopMatcher {
     std::string text;                  // safe to show now
     std::optional<std::string> match;  // the stop string found; nothing may follow
   };
-  // Earliest match wins, then the longest. Text that could still begin a stop string is held back.
+  // The earliest match wins, of those the longest; how the text is cut into pushes plays no part.
+  // So text that could still become a stop string is held back, also where a shorter one is
+  // complete.
   Output push(std::string_view text);
-  // End of generation without a match: the text held back.
-  std::string finish();
+  // End of generation: what was held back, perhaps with a match in it.
+  Output finish();
 
  private:
+  Output take(bool at_end);
+
   std::vector<std::string> stops_;
   bool include_;
   std::string held_;

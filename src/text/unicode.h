@@ -13,13 +13,13 @@ std::uint32_t category_bit(char32_t c);
 // Bits of "L", "Lu", "Letter", "N", "P", …; 0 when the name is unknown.
 std::uint32_t category_mask(std::string_view name);
 
-inline constexpr std::uint32_t kLetter = 0x1F << 1;               // Lu Ll Lt Lm Lo
-inline constexpr std::uint32_t kNonspacingMark = 1 << 6;          // Mn
-inline constexpr std::uint32_t kMark = 0x7 << 6;                  // Mn Me Mc
-inline constexpr std::uint32_t kDecimalNumber = 1 << 9;           // Nd
-inline constexpr std::uint32_t kNumber = 0x7 << 9;                // Nd Nl No
-inline constexpr std::uint32_t kOther = 1 | 0xF << 15;            // Cn, Cc Cf Co Cs
-inline constexpr std::uint32_t kConnector = 1 << 22;              // Pc
+inline constexpr std::uint32_t kLetter = 0x1F << 1;                  // Lu Ll Lt Lm Lo
+inline constexpr std::uint32_t kNonspacingMark = 1 << 6;             // Mn
+inline constexpr std::uint32_t kMark = 0x7 << 6;                     // Mn Me Mc
+inline constexpr std::uint32_t kDecimalNumber = 1 << 9;              // Nd
+inline constexpr std::uint32_t kNumber = 0x7 << 9;                   // Nd Nl No
+inline constexpr std::uint32_t kOther = 1 | 0xF << 15;               // Cn, Cc Cf Co Cs
+inline constexpr std::uint32_t kConnector = 1 << 22;                 // Pc
 inline constexpr std::uint32_t kPunctuation = 0x1F << 19 | 3 << 28;  // Pd Ps Pe Pc Po, Pi Pf
 
 bool is_white_space(char32_t c);  // the White_Space property

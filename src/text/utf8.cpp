@@ -42,21 +42,6 @@ std::size_t skip_ascii(std::string_view text, std::size_t i) {
 
 }  // namespace
 
-bool is_valid_utf8(std::string_view text) {
-  for (std::size_t i = skip_ascii(text, 0); i < text.size(); i = skip_ascii(text, i)) {
-    const int length = utf8_sequence(text.data() + i, text.size() - i);
-    if (length <= 0) return false;
-    i += length;
-  }
-  return true;
-}
-
-std::string replace_invalid_utf8(std::string_view text) {
-  std::string pending(text), out;
-  take_complete_utf8(pending, out, true);
-  return out;
-}
-
 void take_complete_utf8(std::string& pending, std::string& out, bool at_end) {
   std::size_t i = 0;
   while (i < pending.size()) {
@@ -79,20 +64,6 @@ void take_complete_utf8(std::string& pending, std::string& out, bool at_end) {
     }
   }
   pending.erase(0, i);
-}
-
-void append_utf8(std::string& out, char32_t c) {
-  const auto put = [&out](char32_t byte) { out += static_cast<char>(byte); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xC0 | c >> 6), put(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
-  } else {
-    put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 0x3F)), put(0x80 | (c >> 6 & 0x3F));
-    put(0x80 | (c & 0x3F));
-  }
 }
 
 std::string to_utf8(char32_t c) {

@@ -1,4 +1,4 @@
-// UTF-8 as bytes: stepping, validation, and the one rule for what is not UTF-8.
+// UTF-8 character by character, and as a stream that may end inside a character.
 //
 // The rule, used wherever foreign bytes enter: every maximal invalid subpart (Unicode 15, §3.9,
 // table 3-7) becomes one U+FFFD. Overlong forms and surrogates are invalid.
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/strings.h"  // utf8_valid, utf8_sanitize, append_utf8
+
 namespace tessera {
 
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
@@ -16,19 +18,15 @@ inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 // 0 when the bytes may become one but are too few, -k when the first k bytes never can.
 int utf8_sequence(const char* p, std::size_t n);
 
-bool is_valid_utf8(std::string_view text);
-std::string replace_invalid_utf8(std::string_view text);
-
 // Moves complete characters from the front of `pending` to the end of `out`, replacing what is
 // invalid; an incomplete tail stays pending, or becomes one U+FFFD when `at_end`.
 void take_complete_utf8(std::string& pending, std::string& out, bool at_end);
 
-void append_utf8(std::string& out, char32_t c);
 std::string to_utf8(char32_t c);
 
 // The following require valid UTF-8.
 
-inline std::size_t utf8_length(char lead) {
+inline std::size_t lead_length(char lead) {
   const auto b = static_cast<unsigned char>(lead);
   return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
 }
@@ -36,7 +34,7 @@ inline std::size_t utf8_length(char lead) {
 // The character at text[i]; i moves behind it. Requires i < text.size().
 inline char32_t next_code_point(std::string_view text, std::size_t& i) {
   const auto at = [&](std::size_t k) { return static_cast<unsigned char>(text[i + k]); };
-  const std::size_t length = utf8_length(text[i]);
+  const std::size_t length = lead_length(text[i]);
   char32_t c;
   switch (length) {
     case 1:
