@@ -21,19 +21,19 @@ enum class PanelKind : std::uint8_t {
 };
 
 constexpr int kPanelRows = 16;
-constexpr int kGroup = 32;       // input elements per block of a panel, and per activation scale
-constexpr int kTileTokens = 12;  // most rows of activations that one tile takes
+constexpr int kGroup = 32;  // input elements per block of a panel, and per activation scale
 
 // Bytes of one panel per group of 32 inputs, in the order of PanelKind.
 constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 576, 576, 288, 320};
 
-// Activations in blocks of at most kTileTokens rows: block b of n holds rows [rows*b/n,
-// rows*(b+1)/n) with n = ceil(rows / kTileTokens). Inside a block the order is [group][row][32
+// Activations in blocks of at most block_rows rows: block b of n holds rows [rows*b/n,
+// rows*(b+1)/n) with n = ceil(rows / block_rows). Inside a block the order is [group][row][32
 // elements], so that a tile finds its operands at constant distances. Per-group numbers are
 // [block][group][row] too.
 struct ActivationView {
   int rows;
   int groups;
+  int block_rows;
   const void* values;             // f32, bf16 or int8
   const float* scale;             // int8 only, as the rest
   const float* scaled_sum;        // scale * sum of the group, for the minimum of a weight group
@@ -62,6 +62,7 @@ struct MatmulJob {
 struct ActivationSink {
   int rows;
   int groups;
+  int block_rows;
   void* values;
   float* scale;
   float* scaled_sum;
@@ -74,7 +75,9 @@ enum class ActivationKind : std::uint8_t { kF32, kBF16, kInt8 };
 
 struct KernelTable {
   const char* name;
-  bool bf16_dot;  // BF16 panels want BF16 activations; else f32
+  bool bf16_dot;         // BF16 panels want BF16 activations; else f32
+  int float_block_rows;  // ActivationView::block_rows of f32 and bf16
+  int int8_block_rows;
   // Output rows of panels [panel_begin, panel_end), all rows of the activations.
   void (*matmul)(const MatmulJob& job, const ActivationView& x, int panel_begin, int panel_end);
   // Prepares row `row` of x: [rows, cols]; norm_weight is null for no rms_norm.

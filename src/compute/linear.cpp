@@ -116,8 +116,10 @@ struct Activation::Storage {
     const std::int64_t needed = value_bytes + 5 * array_bytes;
     if (needed > bytes.size()) bytes = PackedBytes(needed);
     const auto array = [&](int i) { return bytes.data() + value_bytes + i * array_bytes; };
+    const KernelTable& table = kernels();
     sink = {static_cast<int>(rows),
             groups,
+            format == ActivationFormat::kInt8 ? table.int8_block_rows : table.float_block_rows,
             bytes.data(),
             reinterpret_cast<float*>(array(0)),
             reinterpret_cast<float*>(array(1)),
@@ -146,8 +148,8 @@ struct Activation::Storage {
   }
 
   ActivationView view() const {
-    return {sink.rows,       sink.groups,   sink.values,   sink.scale,
-            sink.scaled_sum, sink.start_u4, sink.start_i8, sink.start_low};
+    return {sink.rows,       sink.groups,   sink.block_rows, sink.values,   sink.scale,
+            sink.scaled_sum, sink.start_u4, sink.start_i8,   sink.start_low};
   }
 };
 

@@ -6,175 +6,183 @@
 namespace tessera {
 namespace {
 
+TESSERA_INLINE const std::uint8_t* as_bytes(const std::byte* p) {
+  return reinterpret_cast<const std::uint8_t*>(p);
+}
+TESSERA_INLINE F32x16 load_scales(const std::byte* p) {
+  return load_f16(reinterpret_cast<const std::uint16_t*>(p));
+}
+
+template <int P, int T>
+TESSERA_INLINE void start_at(const std::int32_t* start, I32x16 (&sum)[P][T]) {
+#pragma GCC unroll 6
+  for (int t = 0; t < T; ++t) {
+    const I32x16 value = set_i32(start[t]);
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) sum[p][t] = value;
+  }
+}
+
+template <int P, int T>
+TESSERA_INLINE void start_at_zero(I32x16 (&sum)[P][T]) {
+#pragma GCC unroll 6
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) sum[p][t] = set_i32(0);
+  }
+}
+
+template <bool kSigned, int P, int T>
+TESSERA_INLINE void dot_quads(const U8x64 (&w)[P], const std::int8_t* a, I32x16 (&sum)[P][T]) {
+#pragma GCC unroll 6
+  for (int t = 0; t < T; ++t) {
+    const Quad quad = broadcast_quad(a + t * kGroup);
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) {
+      sum[p][t] = kSigned ? dot_i8(sum[p][t], w[p], quad) : dot_u7(sum[p][t], w[p], quad);
+    }
+  }
+}
+
 // Four loads give 32 inputs: low nibbles are inputs 4j … 4j+3 of 16 rows, high ones those + 16.
-template <int T>
-TESSERA_INLINE void dot_nibbles(const std::uint8_t* w, const std::int8_t* a, I32x16 (&sum)[T]) {
+template <int P, int T>
+TESSERA_INLINE void dot_nibbles(const std::byte* panel, std::int64_t distance, const std::int8_t* a,
+                                I32x16 (&sum)[P][T]) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    const U8x64 both = load_u8(w + j * 64);
-    const U8x64 low = low_nibbles(both), high = high_nibbles(both);
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = dot_u7(sum[t], low, a + t * kGroup + 4 * j);
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = dot_u7(sum[t], high, a + t * kGroup + 16 + 4 * j);
-  }
-}
-
-template <int T>
-TESSERA_INLINE void apply_scale(const I32x16 (&sum)[T], F32x16 weight_scale, const float* scale,
-                                F32x16 (&acc)[T]) {
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) {
-    acc[t] = fma(to_f32(sum[t]) * set_f32(scale[t]), weight_scale, acc[t]);
-  }
-}
-
-template <int T>
-void tile_u4(const std::byte* panel, const BlockView& x, int stride, float* out) {
-  F32x16 acc[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) acc[t] = zero_f32();
-  const auto* w = reinterpret_cast<const std::uint8_t*>(panel);
-  const auto* a = static_cast<const std::int8_t*>(x.values);
-  const float* scale = x.scale;
-  const std::int32_t* start = x.start_u4;
-  for (int g = 0; g < x.groups; ++g) {
-    I32x16 sum[T];
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(start[t]);
-    dot_nibbles<T>(w, a, sum);
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 256)), scale, acc);
-    w += 288;
-    a += stride * kGroup;
-    scale += stride;
-    start += stride;
-  }
-  store_tile<T>(acc, out);
-}
-
-template <int T>
-void tile_u4_min(const std::byte* panel, const BlockView& x, int stride, float* out) {
-  F32x16 acc[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) acc[t] = zero_f32();
-  const auto* w = reinterpret_cast<const std::uint8_t*>(panel);
-  const auto* a = static_cast<const std::int8_t*>(x.values);
-  const float* scale = x.scale;
-  const float* scaled_sum = x.scaled_sum;
-  for (int g = 0; g < x.groups; ++g) {
-    I32x16 sum[T];
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(0);
-    dot_nibbles<T>(w, a, sum);
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 256)), scale, acc);
-    const F32x16 minimum = load_f16(reinterpret_cast<const std::uint16_t*>(w + 288));
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) acc[t] = fma(minimum, set_f32(scaled_sum[t]), acc[t]);
-    w += 320;
-    a += stride * kGroup;
-    scale += stride;
-    scaled_sum += stride;
-  }
-  store_tile<T>(acc, out);
-}
-
-template <int T>
-void tile_i8(const std::byte* panel, const BlockView& x, int stride, float* out) {
-  F32x16 acc[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) acc[t] = zero_f32();
-  const auto* w = reinterpret_cast<const std::uint8_t*>(panel);
-  const auto* a = static_cast<const std::int8_t*>(x.values);
-  const float* scale = x.scale;
-  const std::int32_t* start = x.start_i8;
-  for (int g = 0; g < x.groups; ++g) {
-    I32x16 sum[T];
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(start[t]);
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) {
-      const U8x64 quads = load_u8(w + j * 64);
-#pragma GCC unroll 12
-      for (int t = 0; t < T; ++t) sum[t] = dot_i8(sum[t], quads, a + t * kGroup + 4 * j);
+    U8x64 low[P], high[P];
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) {
+      const U8x64 both = load_u8(as_bytes(panel + p * distance + j * 64));
+      low[p] = low_nibbles(both);
+      high[p] = high_nibbles(both);
     }
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 512)), scale, acc);
-    w += 544;
-    a += stride * kGroup;
-    scale += stride;
-    start += stride;
+    dot_quads<false>(low, a + 4 * j, sum);
+    dot_quads<false>(high, a + 16 + 4 * j, sum);
   }
-  store_tile<T>(acc, out);
+}
+
+// Lines of 16 rows x 4 inputs from `begin` to `end`.
+template <bool kSigned, int P, int T>
+TESSERA_INLINE void dot_bytes(const std::byte* panel, std::int64_t distance, const std::int8_t* a,
+                              int begin, int end, I32x16 (&sum)[P][T]) {
+#pragma GCC unroll 8
+  for (int j = begin; j < end; ++j) {
+    U8x64 quads[P];
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) quads[p] = load_u8(as_bytes(panel + p * distance + j * 64));
+    dot_quads<kSigned>(quads, a + 4 * j, sum);
+  }
+}
+
+// weight_scales: f16[16] of the first panel.
+template <int P, int T>
+TESSERA_INLINE void apply_scale(const I32x16 (&sum)[P][T], const std::byte* weight_scales,
+                                std::int64_t distance, const float* scale, F32x16 (&acc)[P][T]) {
+  F32x16 weight_scale[P];
+#pragma GCC unroll 2
+  for (int p = 0; p < P; ++p) weight_scale[p] = load_scales(weight_scales + p * distance);
+#pragma GCC unroll 6
+  for (int t = 0; t < T; ++t) {
+    const F32x16 value = set_f32(scale[t]);
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) {
+      acc[p][t] = fma(to_f32(sum[p][t]) * value, weight_scale[p], acc[p][t]);
+    }
+  }
+}
+
+template <int P, int T>
+TESSERA_INLINE void apply_minimum(const std::byte* minima, std::int64_t distance,
+                                  const float* scaled_sum, F32x16 (&acc)[P][T]) {
+  F32x16 minimum[P];
+#pragma GCC unroll 2
+  for (int p = 0; p < P; ++p) minimum[p] = load_scales(minima + p * distance);
+#pragma GCC unroll 6
+  for (int t = 0; t < T; ++t) {
+    const F32x16 value = set_f32(scaled_sum[t]);
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) acc[p][t] = fma(minimum[p], value, acc[p][t]);
+  }
+}
+
+template <int P, int T>
+void tile_u4(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+  F32x16 acc[P][T];
+  clear(acc);
+  const auto* a = static_cast<const std::int8_t*>(x.values);
+  for (std::int64_t g = 0; g < x.groups; ++g, panel += 288) {
+    I32x16 sum[P][T];
+    start_at(x.start_u4 + g * x.stride, sum);
+    dot_nibbles(panel, distance, a + g * x.stride * kGroup, sum);
+    apply_scale(sum, panel + 256, distance, x.scale + g * x.stride, acc);
+  }
+  store_tile(acc, out);
+}
+
+template <int P, int T>
+void tile_u4_min(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+  F32x16 acc[P][T];
+  clear(acc);
+  const auto* a = static_cast<const std::int8_t*>(x.values);
+  for (std::int64_t g = 0; g < x.groups; ++g, panel += 320) {
+    I32x16 sum[P][T];
+    start_at_zero(sum);
+    dot_nibbles(panel, distance, a + g * x.stride * kGroup, sum);
+    apply_scale(sum, panel + 256, distance, x.scale + g * x.stride, acc);
+    apply_minimum(panel + 288, distance, x.scaled_sum + g * x.stride, acc);
+  }
+  store_tile(acc, out);
+}
+
+template <int P, int T>
+void tile_i8(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+  F32x16 acc[P][T];
+  clear(acc);
+  const auto* a = static_cast<const std::int8_t*>(x.values);
+  for (std::int64_t g = 0; g < x.groups; ++g, panel += 544) {
+    I32x16 sum[P][T];
+    start_at(x.start_i8 + g * x.stride, sum);
+    dot_bytes<true>(panel, distance, a + g * x.stride * kGroup, 0, 8, sum);
+    apply_scale(sum, panel + 512, distance, x.scale + g * x.stride, acc);
+  }
+  store_tile(acc, out);
 }
 
 // Two scales per group: two halves of 16 inputs, one after the other.
-template <int T>
-void tile_i8x16(const std::byte* panel, const BlockView& x, int stride, float* out) {
-  F32x16 acc[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) acc[t] = zero_f32();
-  const auto* w = reinterpret_cast<const std::uint8_t*>(panel);
+template <int P, int T>
+void tile_i8x16(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+  F32x16 acc[P][T];
+  clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  const float* scale = x.scale;
-  const std::int32_t* start = x.start_i8;
-  const std::int32_t* start_low = x.start_low;
-  for (int g = 0; g < x.groups; ++g) {
-    I32x16 sum[T];
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(start_low[t]);
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      const U8x64 quads = load_u8(w + j * 64);
-#pragma GCC unroll 12
-      for (int t = 0; t < T; ++t) sum[t] = dot_i8(sum[t], quads, a + t * kGroup + 4 * j);
-    }
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 512)), scale, acc);
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(start[t] - start_low[t]);
-#pragma GCC unroll 4
-    for (int j = 4; j < 8; ++j) {
-      const U8x64 quads = load_u8(w + j * 64);
-#pragma GCC unroll 12
-      for (int t = 0; t < T; ++t) sum[t] = dot_i8(sum[t], quads, a + t * kGroup + 4 * j);
-    }
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 544)), scale, acc);
-    w += 576;
-    a += stride * kGroup;
-    scale += stride;
-    start += stride;
-    start_low += stride;
+  for (std::int64_t g = 0; g < x.groups; ++g, panel += 576) {
+    const std::int64_t cell = g * x.stride;
+    I32x16 sum[P][T];
+    start_at(x.start_low + cell, sum);
+    dot_bytes<true>(panel, distance, a + cell * kGroup, 0, 4, sum);
+    apply_scale(sum, panel + 512, distance, x.scale + cell, acc);
+    std::int32_t start_high[T];
+    for (int t = 0; t < T; ++t) start_high[t] = x.start_i8[cell + t] - x.start_low[cell + t];
+    start_at(start_high, sum);
+    dot_bytes<true>(panel, distance, a + cell * kGroup, 4, 8, sum);
+    apply_scale(sum, panel + 544, distance, x.scale + cell, acc);
   }
-  store_tile<T>(acc, out);
+  store_tile(acc, out);
 }
 
-template <int T>
-void tile_u7_min(const std::byte* panel, const BlockView& x, int stride, float* out) {
-  F32x16 acc[T];
-#pragma GCC unroll 12
-  for (int t = 0; t < T; ++t) acc[t] = zero_f32();
-  const auto* w = reinterpret_cast<const std::uint8_t*>(panel);
+template <int P, int T>
+void tile_u7_min(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+  F32x16 acc[P][T];
+  clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  const float* scale = x.scale;
-  const float* scaled_sum = x.scaled_sum;
-  for (int g = 0; g < x.groups; ++g) {
-    I32x16 sum[T];
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) sum[t] = set_i32(0);
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) {
-      const U8x64 quads = load_u8(w + j * 64);
-#pragma GCC unroll 12
-      for (int t = 0; t < T; ++t) sum[t] = dot_u7(sum[t], quads, a + t * kGroup + 4 * j);
-    }
-    apply_scale<T>(sum, load_f16(reinterpret_cast<const std::uint16_t*>(w + 512)), scale, acc);
-    const F32x16 minimum = load_f16(reinterpret_cast<const std::uint16_t*>(w + 544));
-#pragma GCC unroll 12
-    for (int t = 0; t < T; ++t) acc[t] = fma(minimum, set_f32(scaled_sum[t]), acc[t]);
-    w += 576;
-    a += stride * kGroup;
-    scale += stride;
-    scaled_sum += stride;
+  for (std::int64_t g = 0; g < x.groups; ++g, panel += 576) {
+    I32x16 sum[P][T];
+    start_at_zero(sum);
+    dot_bytes<false>(panel, distance, a + g * x.stride * kGroup, 0, 8, sum);
+    apply_scale(sum, panel + 512, distance, x.scale + g * x.stride, acc);
+    apply_minimum(panel + 544, distance, x.scaled_sum + g * x.stride, acc);
   }
-  store_tile<T>(acc, out);
+  store_tile(acc, out);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 namespace tessera {
 namespace {
 
-TESSERA_INLINE int block_count(int rows) { return (rows + kTileTokens - 1) / kTileTokens; }
+TESSERA_INLINE int block_count(int rows, int block_rows) {
+  return (rows + block_rows - 1) / block_rows;
+}
 TESSERA_INLINE int block_begin(int rows, int blocks, int block) {
   return static_cast<int>(static_cast<std::int64_t>(rows) * block / blocks);
 }
@@ -51,7 +53,7 @@ TESSERA_INLINE GroupValues read_group(const float* x, std::int64_t cols, std::in
 
 void prepare_row(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,
                  ActivationKind kind, int row, const ActivationSink& sink) {
-  const int blocks = block_count(sink.rows);
+  const int blocks = block_count(sink.rows, sink.block_rows);
   const int block = static_cast<int>((static_cast<std::int64_t>(row + 1) * blocks - 1) / sink.rows);
   const int begin = block_begin(sink.rows, blocks, block);
   const int stride = block_begin(sink.rows, blocks, block + 1) - begin;

@@ -89,8 +89,8 @@ TESSERA_INLINE void store_i8(std::int8_t* p, I32x16 a) {  // low bytes
 TESSERA_INLINE F32x16 sqrt(F32x16 a) { return {_mm512_sqrt_ps(a.v)}; }
 
 // Integer dot products of quads of bytes: w holds four consecutive k of sixteen rows, a the four
-// activations. w <= 127 in dot_u7; biased by +128 in dot_i8, whose accumulator then has to start at
-// -128 * (sum of the activations) where kBiasInStart says so.
+// activations, broadcast. w <= 127 in dot_u7; biased by +128 in dot_i8, whose accumulator then has
+// to start at -128 * (sum of the activations) where kBiasInStart says so.
 constexpr bool kBiasInStart = true;
 TESSERA_INLINE U8x64 load_u8(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 TESSERA_INLINE U8x64 low_nibbles(U8x64 a) {
@@ -99,23 +99,20 @@ TESSERA_INLINE U8x64 low_nibbles(U8x64 a) {
 TESSERA_INLINE U8x64 high_nibbles(U8x64 a) {
   return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(0x0f))};
 }
-TESSERA_INLINE std::int32_t load_quad(const std::int8_t* p) {
+using Quad = U8x64;
+TESSERA_INLINE Quad broadcast_quad(const void* p) {
   std::int32_t quad;
   __builtin_memcpy(&quad, p, 4);
-  return quad;
+  return {_mm512_set1_epi32(quad)};
 }
-TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(load_quad(a)))};
+TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, Quad a) {
+  return {_mm512_dpbusd_epi32(acc.v, w.v, a.v)};
 }
-TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  return dot_u7(acc, w, a);
-}
+TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, Quad a) { return dot_u7(acc, w, a); }
 
 // acc + w0 * a0 + w1 * a1 for pairs of bf16, in the order of VDPBF16PS.
-TESSERA_INLINE F32x16 dot_bf16(F32x16 acc, U8x64 w, const std::uint16_t* a) {
-  std::int32_t pair;
-  __builtin_memcpy(&pair, a, 4);
-  return {_mm512_dpbf16_ps(acc.v, (__m512bh)w.v, (__m512bh)_mm512_set1_epi32(pair))};
+TESSERA_INLINE F32x16 dot_bf16(F32x16 acc, U8x64 w, Quad a) {
+  return {_mm512_dpbf16_ps(acc.v, (__m512bh)w.v, (__m512bh)a.v)};
 }
 
 #elif defined(__AVX2__)
@@ -251,39 +248,29 @@ TESSERA_INLINE U8x64 high_nibbles(U8x64 a) {
   return {_mm256_and_si256(_mm256_srli_epi16(a.lo, 4), mask),
           _mm256_and_si256(_mm256_srli_epi16(a.hi, 4), mask)};
 }
-TESSERA_INLINE std::int32_t load_quad(const std::int8_t* p) {
+struct Quad {
+  __m256i v;
+};
+TESSERA_INLINE Quad broadcast_quad(const void* p) {
   std::int32_t quad;
   __builtin_memcpy(&quad, p, 4);
-  return quad;
+  return {_mm256_set1_epi32(quad)};
 }
 // VPMADDUBSW saturates at 16 bits: 2 * 127 * 127 fits.
-TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  const __m256i quad = _mm256_set1_epi32(load_quad(a)), ones = _mm256_set1_epi16(1);
+TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, Quad a) {
+  const __m256i ones = _mm256_set1_epi16(1);
   const auto dot = [&](__m256i sum, __m256i x) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, quad), ones));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, a.v), ones));
   };
   return {dot(acc.lo, w.lo), dot(acc.hi, w.hi)};
 }
 // |w| * sign(a, w) with w signed: 2 * 128 * 127 fits, since activations lie in [-127, 127].
-TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  const __m256i quad = _mm256_set1_epi32(load_quad(a)), ones = _mm256_set1_epi16(1);
+TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, Quad a) {
+  const __m256i ones = _mm256_set1_epi16(1);
   const auto dot = [&](__m256i sum, __m256i x) {
     const __m256i q = _mm256_xor_si256(x, _mm256_set1_epi8(-128));
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(quad, q));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(a.v, q));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
-  };
-  return {dot(acc.lo, w.lo), dot(acc.hi, w.hi)};
-}
-TESSERA_INLINE F32x16 dot_bf16(F32x16 acc, U8x64 w, const std::uint16_t* a) {
-  const __m256i top = _mm256_set1_epi32(static_cast<std::int32_t>(0xffff0000u));
-  std::int32_t pair;
-  __builtin_memcpy(&pair, a, 4);
-  const __m256i both = _mm256_set1_epi32(pair);
-  const __m256 a0 = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
-  const __m256 a1 = _mm256_castsi256_ps(_mm256_and_si256(both, top));
-  const auto dot = [&](__m256 sum, __m256i x) {
-    sum = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)), a0, sum);
-    return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(x, top)), a1, sum);
   };
   return {dot(acc.lo, w.lo), dot(acc.hi, w.hi)};
 }
@@ -401,21 +388,19 @@ constexpr bool kBiasInStart = true;
 TESSERA_INLINE U8x64 load_u8(const std::uint8_t* p) { return {load_bytes<VecU32>(p)}; }
 TESSERA_INLINE U8x64 low_nibbles(U8x64 a) { return {a.v & 0x0f0f0f0fu}; }
 TESSERA_INLINE U8x64 high_nibbles(U8x64 a) { return {(a.v >> 4) & 0x0f0f0f0fu}; }
-TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  return {(VecI32)((VecU32)acc.v + (w.v & 255u) * static_cast<std::uint32_t>(a[0]) +
-                   ((w.v >> 8) & 255u) * static_cast<std::uint32_t>(a[1]) +
-                   ((w.v >> 16) & 255u) * static_cast<std::uint32_t>(a[2]) +
-                   (w.v >> 24) * static_cast<std::uint32_t>(a[3]))};
+struct Quad {
+  std::uint32_t a[4];
+};
+TESSERA_INLINE Quad broadcast_quad(const void* p) {
+  const auto* a = static_cast<const std::int8_t*>(p);
+  return {{static_cast<std::uint32_t>(a[0]), static_cast<std::uint32_t>(a[1]),
+           static_cast<std::uint32_t>(a[2]), static_cast<std::uint32_t>(a[3])}};
 }
-TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, const std::int8_t* a) {
-  return dot_u7(acc, w, a);
+TESSERA_INLINE I32x16 dot_u7(I32x16 acc, U8x64 w, Quad a) {
+  return {(VecI32)((VecU32)acc.v + (w.v & 255u) * a.a[0] + ((w.v >> 8) & 255u) * a.a[1] +
+                   ((w.v >> 16) & 255u) * a.a[2] + (w.v >> 24) * a.a[3])};
 }
-TESSERA_INLINE F32x16 dot_bf16(F32x16 acc, U8x64 w, const std::uint16_t* a) {
-  const std::uint32_t bits[2] = {static_cast<std::uint32_t>(a[0]) << 16,
-                                 static_cast<std::uint32_t>(a[1]) << 16};
-  const float a0 = load_bytes<float>(bits), a1 = load_bytes<float>(bits + 1);
-  return {acc.v + (VecF32)(w.v << 16) * a0 + (VecF32)(w.v & 0xffff0000u) * a1};
-}
+TESSERA_INLINE I32x16 dot_i8(I32x16 acc, U8x64 w, Quad a) { return dot_u7(acc, w, a); }
 
 #endif
 

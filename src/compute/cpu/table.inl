@@ -4,95 +4,95 @@
 namespace tessera {
 namespace {
 
-TESSERA_INLINE BlockView skip_rows(const BlockView& x, int rows, int value_bytes) {
-  return {static_cast<const std::byte*>(x.values) +
-              static_cast<std::int64_t>(rows) * kGroup * value_bytes,
-          x.scale + rows,
-          x.scaled_sum + rows,
-          x.start_u4 + rows,
-          x.start_i8 + rows,
-          x.start_low + rows,
-          x.groups};
-}
-
-template <int T>
-TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* panel, const BlockView& x, int stride,
-                             float* out) {
-  switch (kind) {
-    case PanelKind::kF32:
-      return tile_f32<T>(panel, x, stride, out);
-    case PanelKind::kF16:
-      return tile_f16<T>(panel, x, stride, out);
-    case PanelKind::kBF16:
-      return tile_bf16<T>(panel, x, stride, out);
-    case PanelKind::kI8:
-      return tile_i8<T>(panel, x, stride, out);
-    case PanelKind::kI8x16:
-      return tile_i8x16<T>(panel, x, stride, out);
-    case PanelKind::kU7Min:
-      return tile_u7_min<T>(panel, x, stride, out);
-    case PanelKind::kU4:
-      return tile_u4<T>(panel, x, stride, out);
-    case PanelKind::kU4Min:
-      return tile_u4_min<T>(panel, x, stride, out);
-  }
-}
-
-// out: [rows][16]
-void multiply_block(PanelKind kind, const std::byte* panel, const BlockView& x, int rows,
-                    int value_bytes, float* out) {
-#if defined(__AVX512F__)
-  (void)value_bytes;
-  switch (rows) {
-    case 1:
-      return run_tile<1>(kind, panel, x, 1, out);
-    case 2:
-      return run_tile<2>(kind, panel, x, 2, out);
-    case 3:
-      return run_tile<3>(kind, panel, x, 3, out);
-    case 4:
-      return run_tile<4>(kind, panel, x, 4, out);
-    case 5:
-      return run_tile<5>(kind, panel, x, 5, out);
-    case 6:
-      return run_tile<6>(kind, panel, x, 6, out);
-    case 7:
-      return run_tile<7>(kind, panel, x, 7, out);
-    case 8:
-      return run_tile<8>(kind, panel, x, 8, out);
-    case 9:
-      return run_tile<9>(kind, panel, x, 9, out);
-    case 10:
-      return run_tile<10>(kind, panel, x, 10, out);
-    case 11:
-      return run_tile<11>(kind, panel, x, 11, out);
-    default:
-      return run_tile<12>(kind, panel, x, 12, out);
-  }
-#else
-  int row = 0;
-  for (; row + 2 <= rows; row += 2) {
-    run_tile<2>(kind, panel, skip_rows(x, row, value_bytes), rows, out + row * kPanelRows);
-  }
-  if (row < rows) {
-    run_tile<1>(kind, panel, skip_rows(x, row, value_bytes), rows, out + row * kPanelRows);
-  }
-#endif
+TESSERA_INLINE bool is_float(PanelKind kind) {
+  return kind == PanelKind::kF32 || kind == PanelKind::kF16 || kind == PanelKind::kBF16;
 }
 
 TESSERA_INLINE int activation_bytes(PanelKind kind) {
+#if defined(__AVX512BF16__)
+  if (kind == PanelKind::kBF16) return 2;
+#endif
+  return is_float(kind) ? 4 : 1;
+}
+
+TESSERA_INLINE TileView tile_view(const ActivationView& x, std::int64_t cell, int stride,
+                                  int value_bytes) {
+  return {static_cast<const std::byte*>(x.values) + cell * kGroup * value_bytes,
+          x.scale + cell,
+          x.scaled_sum + cell,
+          x.start_u4 + cell,
+          x.start_i8 + cell,
+          x.start_low + cell,
+          x.groups,
+          stride};
+}
+
+template <int P, int T>
+TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* panel, std::int64_t distance,
+                             const TileView& x, float* out) {
+  if constexpr (T <= kInt8TileRows) {
+    switch (kind) {
+      case PanelKind::kI8:
+        return tile_i8<P, T>(panel, distance, x, out);
+      case PanelKind::kI8x16:
+        return tile_i8x16<P, T>(panel, distance, x, out);
+      case PanelKind::kU7Min:
+        return tile_u7_min<P, T>(panel, distance, x, out);
+      case PanelKind::kU4:
+        return tile_u4<P, T>(panel, distance, x, out);
+      case PanelKind::kU4Min:
+        return tile_u4_min<P, T>(panel, distance, x, out);
+      default:
+        break;
+    }
+  }
   switch (kind) {
     case PanelKind::kF32:
+      return tile_f32<P, T>(panel, distance, x, out);
     case PanelKind::kF16:
-      return 4;
+      return tile_f16<P, T>(panel, distance, x, out);
     case PanelKind::kBF16:
-#if defined(__AVX512BF16__)
-      return 2;
-#else
-      return 4;
+      return tile_bf16<P, T>(panel, distance, x, out);
+    default:
+      return;
+  }
+}
+
+// Blocks have as many rows as a tile takes (kernel_table()). out: [P][rows][16]
+template <int P>
+void multiply_tile(PanelKind kind, const std::byte* panel, std::int64_t distance, const TileView& x,
+                   float* out) {
+  switch (x.stride) {
+    case 1:
+      return run_tile<P, 1>(kind, panel, distance, x, out);
+    case 2:
+      return run_tile<P, 2>(kind, panel, distance, x, out);
+#if defined(__AVX2__)
+    case 3:
+      return run_tile<P, 3>(kind, panel, distance, x, out);
+    case 4:
+      return run_tile<P, 4>(kind, panel, distance, x, out);
+#endif
+#if defined(__AVX512F__)
+    case 5:
+      return run_tile<P, 5>(kind, panel, distance, x, out);
+    case 6:
+      return run_tile<P, 6>(kind, panel, distance, x, out);
+    case 7:
+      return run_tile<P, 7>(kind, panel, distance, x, out);
+    case 8:
+      return run_tile<P, 8>(kind, panel, distance, x, out);
+    case 9:
+      return run_tile<P, 9>(kind, panel, distance, x, out);
+    case 10:
+      return run_tile<P, 10>(kind, panel, distance, x, out);
+    case 11:
+      return run_tile<P, 11>(kind, panel, distance, x, out);
+    case 12:
+      return run_tile<P, 12>(kind, panel, distance, x, out);
 #endif
     default:
-      return 1;
+      return;
   }
 }
 
@@ -132,35 +132,52 @@ void finish_tile(const MatmulJob& job, int panel, int row, int rows, const float
   }
 }
 
+// All panels from `from` to `to` for one block of activations.
+void multiply_block(const MatmulJob& job, const TileView& x, int row, int from, int to) {
+  alignas(64) float tile[2 * kFloatTileRows * kPanelRows];
+  const int rows = x.stride, half = rows * kPanelRows;
+  if (job.epilogue == Epilogue::kSilu || job.epilogue == Epilogue::kGelu) {
+    for (int panel = from; panel < to; ++panel) {
+      const std::byte* gate = job.panels + panel * job.panel_stride;
+      if (kTilePanels == 2 && job.kind == job.up_kind) {
+        multiply_tile<kTilePanels>(job.kind, gate, job.up_offset, x, tile);
+      } else {
+        multiply_tile<1>(job.kind, gate, 0, x, tile);
+        multiply_tile<1>(job.up_kind, gate + job.up_offset, 0, x, tile + half);
+      }
+      finish_tile(job, panel, row, rows, tile, tile + half);
+    }
+    return;
+  }
+  int panel = from;
+  for (; kTilePanels == 2 && panel + 2 <= to; panel += 2) {
+    multiply_tile<kTilePanels>(job.kind, job.panels + panel * job.panel_stride, job.panel_stride, x,
+                               tile);
+    finish_tile(job, panel, row, rows, tile, nullptr);
+    finish_tile(job, panel + 1, row, rows, tile + half, nullptr);
+  }
+  for (; panel < to; ++panel) {
+    multiply_tile<1>(job.kind, job.panels + panel * job.panel_stride, 0, x, tile);
+    finish_tile(job, panel, row, rows, tile, nullptr);
+  }
+}
+
 // Weights that stay in L2 while all blocks of activations pass.
 constexpr std::int64_t kPanelBlockBytes = 192 * 1024;
 
 void matmul(const MatmulJob& job, const ActivationView& x, int panel_begin, int panel_end) {
-  alignas(64) float tile[kTileTokens * kPanelRows], up[kTileTokens * kPanelRows];
-  const bool gated = job.epilogue == Epilogue::kSilu || job.epilogue == Epilogue::kGelu;
   const int value_bytes = activation_bytes(job.kind);
-  const int blocks = block_count(x.rows);
-  const std::int64_t fit = kPanelBlockBytes / job.panel_stride;
-  const int step = fit < 1 ? 1 : static_cast<int>(fit < 64 ? fit : 64);
+  const int blocks = block_count(x.rows, x.block_rows);
+  const std::int64_t fit = kPanelBlockBytes / job.panel_stride / 2 * 2;
+  const int step = fit < 2 ? 2 : static_cast<int>(fit < 64 ? fit : 64);
   for (int from = panel_begin; from < panel_end; from += step) {
     const int to = from + step < panel_end ? from + step : panel_end;
     for (int block = 0; block < blocks; ++block) {
       const int row = block_begin(x.rows, blocks, block);
       const int rows = block_begin(x.rows, blocks, block + 1) - row;
-      const std::int64_t cell = static_cast<std::int64_t>(row) * x.groups;
-      const BlockView view = {static_cast<const std::byte*>(x.values) + cell * kGroup * value_bytes,
-                              x.scale + cell,
-                              x.scaled_sum + cell,
-                              x.start_u4 + cell,
-                              x.start_i8 + cell,
-                              x.start_low + cell,
-                              x.groups};
-      for (int panel = from; panel < to; ++panel) {
-        const std::byte* w = job.panels + panel * job.panel_stride;
-        multiply_block(job.kind, w, view, rows, value_bytes, tile);
-        if (gated) multiply_block(job.up_kind, w + job.up_offset, view, rows, value_bytes, up);
-        finish_tile(job, panel, row, rows, tile, up);
-      }
+      const TileView view =
+          tile_view(x, static_cast<std::int64_t>(row) * x.groups, rows, value_bytes);
+      multiply_block(job, view, row, from, to);
     }
   }
 }
@@ -171,7 +188,7 @@ KernelTable kernel_table(const char* name) {
 #else
   constexpr bool kBF16Dot = false;
 #endif
-  return {name, kBF16Dot, matmul, prepare_row};
+  return {name, kBF16Dot, kFloatTileRows, kInt8TileRows, matmul, prepare_row};
 }
 
 }  // namespace
