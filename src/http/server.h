@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,14 @@ struct TlsFiles {
   std::string certificate_pem_path, private_key_pem_path;
 };
 
+// What the access log is told after each answer, on the connection's strand: be quick.
+struct AccessRecord {
+  std::string_view method, path, request_id, peer_ip;
+  int status = 0;                                     // 499 when the client left first
+  std::size_t request_bytes = 0, response_bytes = 0;  // of the bodies
+  std::int64_t duration_us = 0;                       // from the last byte of the request
+};
+
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: any free port
@@ -25,13 +34,19 @@ struct ServerOptions {
   std::size_t max_header_bytes = 64u << 10;
   std::chrono::milliseconds header_timeout{60'000};  // also the keep-alive idle time
   std::chrono::milliseconds body_timeout{60'000};
-  std::chrono::milliseconds write_timeout{60'000};
-  int max_connections = 10'000;
+  std::chrono::milliseconds write_timeout{60'000};  // without progress
+  // The head of a stream goes out with its first piece, so that an early failure keeps its status;
+  // or alone, when the first piece takes longer than this.
+  std::chrono::milliseconds stream_head_delay{20'000};
+  int max_connections = 10'000;  // further ones get 503
+  std::function<void(const AccessRecord&)> access_log;
 };
 
 class Server {
  public:
-  // Binds at once; throws Error(kIo) naming the address. The router must outlive the server.
+  // Binds at once; throws Error(kIo) naming the address. The router must outlive the server. The
+  // destructor cuts what still runs and waits until it has unwound, so it must not be called by a
+  // thread that the executor needs for that.
   Server(asio::any_io_executor executor, const Router& router, ServerOptions options);
   ~Server();
 
