@@ -44,7 +44,7 @@ struct ChatRequest {
 ChatRequest parse_chat_request(const Body& body, const ParseOptions& options);
 // What a worker or an OpenAI-like upstream reads; fields at their default are left out, and so are
 // client_request_id and usage_context, which end at the gateway.
-std::string to_json(const ChatRequest& request);
+std::string to_json(const ChatRequest& request, const WireOptions& wire = {});
 
 struct TokenScore {
   std::string token;  // U+FFFD where the bytes are part of a character

@@ -349,17 +349,17 @@ void write_message(JsonWriter& w, const ChatMessage& message) {
 
 }  // namespace
 
-std::string to_json(const ChatRequest& request) {
+std::string to_json(const ChatRequest& request, const WireOptions& wire) {
   std::size_t size = 512;
   for (const ChatMessage& message : request.messages) {
     size += 64 + (message.content ? message.content->size() : 0);
   }
   JsonWriter w(size);
-  write_common(w.begin_object(), request.common);
+  write_common(w.begin_object(), request.common, wire);
   w.key("messages").begin_array();
   for (const ChatMessage& message : request.messages) write_message(w, message);
   w.end_array();
-  write_generation(w, request.generation);
+  write_generation(w, request.generation, wire);
   if (request.logprobs) w.member("logprobs", true);
   if (request.top_logprobs != 0) w.member("top_logprobs", request.top_logprobs);
   if (request.continue_final_message) {

@@ -121,11 +121,11 @@ CompletionRequest parse_completion_request(const Body& body, const ParseOptions&
   return std::move(request);
 }
 
-std::string to_json(const CompletionRequest& request) {
+std::string to_json(const CompletionRequest& request, const WireOptions& wire) {
   JsonWriter w(1024);
-  write_common(w.begin_object(), request.common);
+  write_common(w.begin_object(), request.common, wire);
   write_text_or_tokens(w, "prompt", request.prompts);
-  write_generation(w, request.generation);
+  write_generation(w, request.generation, wire);
   if (request.logprobs) w.member("logprobs", *request.logprobs);
   if (request.best_of != 0) w.member("best_of", request.best_of);
   if (!request.suffix.empty()) w.member("suffix", request.suffix);

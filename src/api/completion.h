@@ -35,7 +35,7 @@ struct CompletionRequest {
 };
 
 CompletionRequest parse_completion_request(const Body& body, const ParseOptions& options);
-std::string to_json(const CompletionRequest& request);
+std::string to_json(const CompletionRequest& request, const WireOptions& wire = {});
 
 struct CompletionLogprobs {
   std::vector<std::string> tokens;

@@ -181,9 +181,9 @@ EmbeddingRequest parse_embedding_request(const Body& body, const ParseOptions& o
   return std::move(request);
 }
 
-std::string to_json(const EmbeddingRequest& request) {
+std::string to_json(const EmbeddingRequest& request, const WireOptions& wire) {
   JsonWriter w(1024);
-  write_common(w.begin_object(), request.common);
+  write_common(w.begin_object(), request.common, wire);
   write_text_or_tokens(w, "input", request.inputs);
   if (!request.instruction.empty()) w.member("instruction", request.instruction);
   if (request.encoding_format == EncodingFormat::kBase64) w.member("encoding_format", "base64");

@@ -32,7 +32,7 @@ struct EmbeddingRequest {
 };
 
 EmbeddingRequest parse_embedding_request(const Body& body, const ParseOptions& options);
-std::string to_json(const EmbeddingRequest& request);
+std::string to_json(const EmbeddingRequest& request, const WireOptions& wire = {});
 
 struct EmbeddingResponse {
   std::string id;  // "embd-…"

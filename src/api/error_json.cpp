@@ -35,13 +35,13 @@ void write_details(JsonWriter& w, const Error& error, std::string_view request_i
   w.end_array();
 }
 
-// The kind whose wire form this was, or the nearest one for the status.
+// The kind whose wire form this was, or the nearest one for the status; status 0 is not known.
 ErrorKind kind_of(int status, std::string_view error_code, std::string_view openai_code) {
   std::optional<ErrorKind> same_code;
   for (int i = 0; i <= static_cast<int>(ErrorKind::kIo); ++i) {
     const auto kind = static_cast<ErrorKind>(i);
     const ErrorWire& wire = wire_form(kind);
-    if (wire.http_status != status) continue;
+    if (status != 0 && wire.http_status != status) continue;
     if (!openai_code.empty() && wire.openai_code == openai_code) return kind;
     if (!same_code && !error_code.empty() && wire.error_code == error_code) same_code = kind;
   }
@@ -70,7 +70,7 @@ ErrorKind kind_of(int status, std::string_view error_code, std::string_view open
     default:
       break;
   }
-  if (status >= 500) return ErrorKind::kUpstreamBadGateway;
+  if (status == 0 || status >= 500) return ErrorKind::kUpstreamBadGateway;
   return ErrorKind::kBadValue;
 }
 
@@ -117,7 +117,8 @@ Error parse_error(int http_status, std::string_view body) {
   if (message.empty()) message = text_of(root, "message");
   if (message.empty() && member != nullptr && member->is_string()) message = text_of(root, "error");
   if (message.empty()) {
-    message = "The upstream answered with status " + std::to_string(http_status);
+    message = http_status == 0 ? "The upstream reported an error"
+                               : "The upstream answered with status " + std::to_string(http_status);
     const std::string_view excerpt = utf8_prefix(trim(body), 200);
     if (!excerpt.empty()) message += ": " + utf8_sanitize(excerpt);
   }
@@ -133,6 +134,18 @@ Error parse_error(int http_status, std::string_view body) {
     }
   }
   return error;
+}
+
+std::optional<Error> parse_stream_error(std::string_view payload) {
+  // Inside a JSON text these seven characters can only be a member's name or a whole string: most
+  // chunks are not looked at twice.
+  if (payload.find("\"error\"") == std::string_view::npos) return std::nullopt;
+  try {
+    if (find_field(parse_json_object(payload), "error") == nullptr) return std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;  // its decoder will say what is wrong
+  }
+  return parse_error(0, payload);
 }
 
 std::vector<std::pair<std::string, std::string>> retry_headers(const Error& error) {

@@ -69,6 +69,19 @@ TEST(ErrorJson, BodiesOfStrangers) {
   EXPECT_EQ(parse_error(599, "[1]").kind, ErrorKind::kUpstreamBadGateway);
 }
 
+TEST(ErrorJson, EventsOfBrokenStreams) {
+  const Error sent(ErrorKind::kEngineFailure, "boom");
+  const std::optional<Error> got = parse_stream_error(stream_error_json(sent));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->kind, ErrorKind::kEngineFailure);
+  EXPECT_EQ(got->message, "boom");
+  EXPECT_FALSE(parse_stream_error(R"({"choices": [{"delta": {"content": "error"}}]})"));
+  EXPECT_FALSE(parse_stream_error(R"({"choices": [], "error": null})"));
+  EXPECT_FALSE(parse_stream_error("\"error\""));
+  EXPECT_EQ(parse_stream_error(R"({"error": {"message": "x", "code": 7}})")->kind,
+            ErrorKind::kUpstreamBadGateway);
+}
+
 TEST(ErrorJson, RetryHeaders) {
   Error error(ErrorKind::kNotReady, "m");
   error.retry_after_s = 30;

@@ -316,8 +316,10 @@ constexpr Field<Generation> kGenerationFields[] = {
 
 }  // namespace
 
-void write_common(JsonWriter& w, const CommonFields& fields) {
-  if (!fields.model.empty()) w.member("model", fields.model);
+void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& wire) {
+  const std::string_view model = wire.model.empty() ? fields.model : wire.model;
+  if (!model.empty()) w.member("model", model);
+  if (!wire.end_user_fields) return;
   if (!fields.user.empty()) w.member("user", fields.user);
   if (!fields.metadata.empty()) {
     w.key("metadata").begin_object();
@@ -326,7 +328,7 @@ void write_common(JsonWriter& w, const CommonFields& fields) {
   }
 }
 
-void write_generation(JsonWriter& w, const GenerationFields& fields) {
+void write_generation(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire) {
   const auto given = [&](std::string_view name, const auto& maybe) {
     if (maybe) w.member(name, *maybe);
   };
@@ -369,13 +371,15 @@ void write_generation(JsonWriter& w, const GenerationFields& fields) {
   changed("return_tokens_as_token_ids", fields.return_tokens_as_token_ids, false);
   changed("priority", fields.priority, 0);
   changed("request_id", fields.request_id, initial.request_id);
-  changed("include_stop_reason", fields.include_stop_reason, false);
+  if (wire.tessera_fields) changed("include_stop_reason", fields.include_stop_reason, false);
   if (!fields.stream) return;
   w.member("stream", true);
-  if (!fields.include_usage && !fields.continuous_usage_stats) return;
+  const bool usage = fields.include_usage || wire.usage_in_stream;
+  const bool in_chunks = fields.continuous_usage_stats || wire.usage_in_chunks;
+  if (!usage && !in_chunks) return;
   w.key("stream_options").begin_object();
-  changed("include_usage", fields.include_usage, false);
-  changed("continuous_usage_stats", fields.continuous_usage_stats, false);
+  changed("include_usage", usage, false);
+  changed("continuous_usage_stats", in_chunks, false);
   w.end_object();
 }
 

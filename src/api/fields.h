@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -59,6 +60,15 @@ struct GenerationFields {
   // Write choices[].stop_reason: the profile is kOpen or a vLLM-style field was sent. Travels to
   // the worker as a field of its own, known in the internal profile only.
   bool include_stop_reason = false;
+};
+
+// What a provider changes in a request while writing it.
+struct WireOptions {
+  std::string_view model;        // instead of the request's; empty: as it is
+  bool usage_in_stream = false;  // ask for the usage chunk although the client did not
+  bool usage_in_chunks = false;  // and for running usage in every chunk
+  bool end_user_fields = true;   // user and metadata
+  bool tessera_fields = true;    // what only our workers know: include_stop_reason
 };
 
 enum class FinishReason { kStop, kLength, kToolCalls, kContentFilter, kFunctionCall };

@@ -13,8 +13,8 @@
 namespace tessera::api {
 
 // Members of a request; what is at its default is left out.
-void write_common(JsonWriter& w, const CommonFields& fields);
-void write_generation(JsonWriter& w, const GenerationFields& fields);
+void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& wire);
+void write_generation(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire);
 
 // Members of an answer or chunk.
 void write_usage(JsonWriter& w, const Usage& usage);
