@@ -45,14 +45,24 @@ struct ClientResponse {
 // Reads to the end; throws Error(kUpstreamBadGateway) beyond `limit` bytes.
 asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
 
+struct ClientOptions {
+  std::string ca_file;                    // PEM, trusted besides the system's authorities
+  std::size_t max_idle_per_origin = 256;  // kept open for the next request
+  std::chrono::milliseconds idle_timeout{30'000};
+  std::size_t max_head_bytes = 1u << 20;  // of responses
+};
+
+// Any thread may send; a response is read by one coroutine at a time. https verifies certificate
+// and host name. Timeouts are exact to some 50 ms.
 class Client {
  public:
-  explicit Client(asio::any_io_executor executor);
+  explicit Client(asio::any_io_executor executor, ClientOptions options = {});
   ~Client();
 
   // Throws Error(kUpstreamBadGateway) when the connection cannot be made or breaks, and
   // Error(kDeadlineExceeded) when a timeout passes. A pooled connection that turns out to be closed
-  // before the first byte is replaced once, silently.
+  // before the first byte is replaced once, silently. Cancelling the coroutine, or dropping the
+  // response's body before its end, closes the connection.
   asio::awaitable<ClientResponse> send(ClientRequest request);
 
  private:

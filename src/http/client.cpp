@@ -1,0 +1,617 @@
+#include "http/client.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <list>
+#include <mutex>
+#include <stdexcept>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "http/byte_buffer.h"
+#include "http/timeout.h"
+#include "http/tls.h"
+#include "http/transport.h"
+#include "http/wire.h"
+
+namespace tessera::http {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Protocol = asio::generic::stream_protocol;
+using ErrorCode = boost::system::error_code;
+
+constexpr std::size_t kReadSize = 16u << 10;
+constexpr std::chrono::milliseconds kWatchTick{50};
+constexpr Clock::rep kNever = std::numeric_limits<Clock::rep>::max();
+
+std::string name_of(const Origin& origin) {
+  if (!origin.unix_path.empty()) return "unix:" + origin.unix_path;
+  return origin.scheme + "://" + origin.host + ":" + std::to_string(origin.port);
+}
+
+Error bad_gateway(const std::string& origin, const std::string& reason) {
+  return Error(ErrorKind::kUpstreamBadGateway, "Upstream " + origin + ": " + reason);
+}
+
+std::string seconds(std::chrono::milliseconds limit) {
+  std::string text;
+  append_double(text, static_cast<double>(limit.count()) / 1000.0);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text + " s";
+}
+
+bool is_ip(const std::string& host) {
+  ErrorCode error;
+  asio::ip::make_address(host, error);
+  return !error;
+}
+
+std::string host_header(const Origin& origin) {
+  if (!origin.unix_path.empty()) return origin.host.empty() ? "localhost" : origin.host;
+  std::string host =
+      origin.host.find(':') == std::string::npos ? origin.host : "[" + origin.host + "]";
+  bool usual = origin.port == (origin.scheme == "https" ? 443 : 80);
+  return usual ? host : host + ":" + std::to_string(origin.port);
+}
+
+// The head of the request; framing and connection are ours to decide.
+std::string request_head(const ClientRequest& request) {
+  for (char c : request.target) {
+    if (c <= ' ' && c >= 0) {
+      throw Error(ErrorKind::kBadValue,
+                  "Invalid request target " + quote_for_message(request.target) + ".");
+    }
+  }
+  std::string out;
+  out.reserve(512);
+  out.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
+  if (!request.headers.get("host")) append_header(out, "host", host_header(request.origin));
+  for (const auto& [name, value] : request.headers) {
+    if (iequals(name, "content-length") || iequals(name, "transfer-encoding") ||
+        iequals(name, "connection")) {
+      continue;
+    }
+    append_header(out, name, value);
+  }
+  if (!request.headers.get("user-agent")) out.append("user-agent: tessera\r\n");
+  bool body_expected =
+      request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (body_expected || !request.body.empty()) {
+    out.append("content-length: ").append(std::to_string(request.body.size())).append("\r\n");
+  }
+  return out.append("\r\n");
+}
+
+// An open connection; watched (Client::Impl::watch) from its making to its end.
+struct Connection {
+  Connection(Socket socket, std::string origin)
+      : transport(std::move(socket)), origin(std::move(origin)) {}
+
+  // A moment to be cut at. Written by the request, read by the watch.
+  std::atomic<Clock::rep> deadline{kNever};
+  std::atomic<bool> timed_out{false};
+
+  Transport transport;
+  std::string origin;  // the pool's key, and the name in errors
+  ByteBuffer in;
+  Clock::time_point idle_since;
+};
+
+// A pooled connection is stale when the peer has closed it or sent what nobody asked for.
+bool is_stale(Connection& connection) {
+  char byte;
+  ssize_t got =
+      ::recv(connection.transport.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got == 0) return true;
+  if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+  return connection.transport.tls() == nullptr;  // TLS 1.3 sends session tickets unasked
+}
+
+}  // namespace
+
+struct Client::Impl : std::enable_shared_from_this<Impl> {
+  // Unregisters before the descriptor is closed, so the watch never touches one of somebody else.
+  struct Unwatch {
+    std::shared_ptr<Impl> impl;
+    std::list<Connection*>::iterator place;
+    void operator()(Connection* connection) const {
+      {
+        std::lock_guard lock(impl->watch_mutex);
+        impl->watched.erase(place);
+      }
+      delete connection;
+    }
+  };
+  using ConnectionPtr = std::unique_ptr<Connection, Unwatch>;
+  class Body;
+
+  Impl(asio::any_io_executor executor, ClientOptions options)
+      : executor(executor), options(std::move(options)), watch_timer(executor) {}
+
+  ConnectionPtr checkout(const std::string& origin);
+  void give_back(ConnectionPtr connection);
+  ConnectionPtr adopt(std::unique_ptr<Connection> connection);
+  asio::awaitable<ConnectionPtr> connect(Origin origin, std::chrono::milliseconds limit);
+  asio::awaitable<std::unique_ptr<Connection>> open(Origin origin);
+  asio::awaitable<std::vector<Protocol::endpoint>> resolve(Origin origin,
+                                                           std::chrono::milliseconds limit);
+  asio::ssl::context& tls_context();
+  void set_deadline(Connection& connection, std::chrono::milliseconds limit);
+  void start_watch();  // with watch_mutex held
+  void watch();
+
+  asio::any_io_executor executor;
+  const ClientOptions options;
+
+  std::mutex pool_mutex;  // guards idle and closed
+  std::unordered_map<std::string, std::list<ConnectionPtr>> idle;
+  bool closed = false;  // the Client is gone: responses still being read keep nothing open
+
+  std::once_flag tls_once;
+  std::optional<asio::ssl::context> tls;
+
+  std::mutex watch_mutex;  // guards watched and watch_timer
+  std::list<Connection*> watched;
+  asio::steady_timer watch_timer;
+  std::atomic<bool> watching{false};
+};
+
+Client::Impl::ConnectionPtr Client::Impl::adopt(std::unique_ptr<Connection> connection) {
+  std::lock_guard lock(watch_mutex);
+  auto place = watched.insert(watched.end(), connection.get());
+  return ConnectionPtr(connection.release(), Unwatch{shared_from_this(), place});
+}
+
+// Cuts a connection at its moment by shutting the socket down: safe from any thread, and whatever
+// waits for the connection wakes up.
+void Client::Impl::watch() {
+  std::lock_guard lock(watch_mutex);
+  watching = false;  // before the look: a deadline set meanwhile is either seen here or starts anew
+  Clock::rep now = Clock::now().time_since_epoch().count();
+  bool any = false;
+  for (Connection* connection : watched) {
+    Clock::rep deadline = connection->deadline.load();
+    if (deadline == kNever) continue;
+    if (deadline > now) {
+      any = true;
+      continue;
+    }
+    connection->timed_out = true;
+    ::shutdown(connection->transport.socket().native_handle(), SHUT_RDWR);
+  }
+  if (any) start_watch();
+}
+
+void Client::Impl::start_watch() {
+  if (watching.exchange(true)) return;
+  watch_timer.expires_after(kWatchTick);
+  watch_timer.async_wait([weak = weak_from_this()](const ErrorCode& error) {
+    if (error) return;
+    if (auto self = weak.lock()) self->watch();
+  });
+}
+
+void Client::Impl::set_deadline(Connection& connection, std::chrono::milliseconds limit) {
+  connection.deadline = (Clock::now() + limit).time_since_epoch().count();
+  if (!watching.load()) {
+    std::lock_guard lock(watch_mutex);
+    start_watch();
+  }
+}
+
+Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& origin) {
+  std::list<ConnectionPtr> stale;  // closed after the lock is released
+  ConnectionPtr found{nullptr, {}};
+  auto oldest = Clock::now() - options.idle_timeout;
+  std::lock_guard lock(pool_mutex);
+  auto entry = idle.find(origin);
+  if (entry == idle.end()) return found;
+  auto& list = entry->second;
+  while (!list.empty() && !found) {
+    // The youngest first; the old ones at the front time out together.
+    ConnectionPtr candidate = std::move(list.back());
+    list.pop_back();
+    if (candidate->idle_since < oldest || is_stale(*candidate)) {
+      stale.push_back(std::move(candidate));
+    } else {
+      found = std::move(candidate);
+    }
+  }
+  while (!list.empty() && list.front()->idle_since < oldest) {
+    stale.splice(stale.end(), list, list.begin());
+  }
+  return found;
+}
+
+void Client::Impl::give_back(ConnectionPtr connection) {
+  connection->deadline = kNever;
+  if (connection->timed_out || !connection->in.empty()) return;
+  connection->idle_since = Clock::now();
+  std::lock_guard lock(pool_mutex);
+  if (closed) return;
+  auto& list = idle[connection->origin];
+  if (list.size() < options.max_idle_per_origin) list.push_back(std::move(connection));
+}
+
+asio::ssl::context& Client::Impl::tls_context() {
+  std::call_once(tls_once, [this] { tls.emplace(make_client_tls(options.ca_file)); });
+  return *tls;
+}
+
+// The resolver's thread cannot be interrupted, so we wait for a timer that its answer cancels.
+asio::awaitable<std::vector<Protocol::endpoint>> Client::Impl::resolve(
+    Origin origin, std::chrono::milliseconds limit) {
+  struct Answer {
+    explicit Answer(asio::any_io_executor executor) : resolver(executor), timer(executor) {}
+    asio::ip::tcp::resolver resolver;
+    asio::steady_timer timer;
+    bool done = false;
+    ErrorCode error;
+    std::vector<Protocol::endpoint> endpoints;
+  };
+  auto executor = co_await asio::this_coro::executor;  // a strand, see connect()
+  auto answer = std::make_shared<Answer>(executor);
+  answer->timer.expires_after(limit);
+  answer->resolver.async_resolve(
+      origin.host, std::to_string(origin.port),
+      asio::bind_executor(executor, [answer](const ErrorCode& error, auto results) {
+        answer->done = true;
+        answer->error = error;
+        for (const auto& entry : results) answer->endpoints.push_back(entry.endpoint());
+        answer->timer.cancel();
+      }));
+  ErrorCode ignored;
+  co_await answer->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  if (!answer->done) {
+    throw Error(
+        ErrorKind::kDeadlineExceeded,
+        "Upstream " + name_of(origin) + ": the name was not resolved in " + seconds(limit) + ".");
+  }
+  if (answer->error) {
+    throw bad_gateway(name_of(origin), "cannot resolve the name: " + answer->error.message());
+  }
+  co_return std::move(answer->endpoints);
+}
+
+asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
+  std::vector<Protocol::endpoint> endpoints;
+  ErrorCode error;
+  if (!origin.unix_path.empty()) {
+    try {
+      endpoints.push_back(asio::local::stream_protocol::endpoint(origin.unix_path));
+    } catch (const boost::system::system_error& e) {
+      throw bad_gateway(name_of(origin), e.code().message());
+    }
+  } else if (auto address = asio::ip::make_address(origin.host, error); !error) {
+    endpoints.push_back(asio::ip::tcp::endpoint(address, origin.port));
+  } else {
+    endpoints = co_await resolve(origin, std::chrono::hours(1));  // the caller has the limit
+  }
+  Socket socket(executor);
+  for (const auto& endpoint : endpoints) {
+    socket = Socket(executor);
+    error = {};
+    co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+    if (!error) break;
+  }
+  if (error) throw bad_gateway(name_of(origin), "cannot connect: " + error.message());
+  ErrorCode ignored;
+  if (origin.unix_path.empty()) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.non_blocking(true, ignored);
+  auto connection = std::make_unique<Connection>(std::move(socket), name_of(origin));
+  if (origin.scheme == "https") {
+    connection->transport.enable_tls(tls_context());
+    auto& tls = *connection->transport.tls();
+    if (!is_ip(origin.host)) SSL_set_tlsext_host_name(tls.native_handle(), origin.host.c_str());
+    tls.set_verify_callback(asio::ssl::host_name_verification(origin.host), ignored);
+    co_await tls.async_handshake(asio::ssl::stream_base::client,
+                                 asio::redirect_error(asio::use_awaitable, error));
+    if (error) {
+      std::string reason = error.message();
+      if (long verify = SSL_get_verify_result(tls.native_handle()); verify != X509_V_OK) {
+        reason = X509_verify_cert_error_string(verify);
+      }
+      throw bad_gateway(name_of(origin), "TLS handshake failed: " + reason);
+    }
+  }
+  co_return connection;
+}
+
+asio::awaitable<Client::Impl::ConnectionPtr> Client::Impl::connect(
+    Origin origin, std::chrono::milliseconds limit) {
+  std::string what = "Upstream " + name_of(origin) + ": no connection in " + seconds(limit) + ".";
+  // On a strand of its own: the caller may run on a bare pool.
+  auto connection = co_await asio::co_spawn(
+      asio::make_strand(executor), with_timeout(limit, open(std::move(origin)), std::move(what)),
+      asio::use_awaitable);
+  co_return adopt(std::move(connection));
+}
+
+// One exchange on an open connection, up to the response's head.
+namespace {
+
+struct Outcome {
+  MessageHead head;
+  bool before_first_byte = false;  // it failed, and nothing had come back
+  std::optional<Error> failure;
+};
+
+Error describe(const Connection& connection, const ErrorCode& error, const std::string& waited_for,
+               std::chrono::milliseconds limit) {
+  if (connection.timed_out) {
+    return Error(ErrorKind::kDeadlineExceeded, "Upstream " + connection.origin + ": " + waited_for +
+                                                   " did not come in " + seconds(limit) + ".");
+  }
+  if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+  bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
+  return bad_gateway(connection.origin, ended
+                                            ? "the connection was closed before " + waited_for
+                                            : error.message() + " while waiting for " + waited_for);
+}
+
+asio::awaitable<ErrorCode> write_all(Connection& connection, Gather buffers) {
+  std::size_t left = total_size(buffers);
+  std::size_t done = connection.transport.write_now(buffers);
+  ErrorCode error;
+  while ((left -= done) > 0 && !error) {
+    advance(buffers, done);
+    done = co_await connection.transport.async_write_some(
+        buffers, asio::redirect_error(asio::use_awaitable, error));
+  }
+  co_return error;
+}
+
+asio::awaitable<ErrorCode> read_some(Connection& connection) {
+  ErrorCode error;
+  char* place = connection.in.prepare(kReadSize);
+  std::size_t count = co_await connection.transport.async_read_some(
+      asio::mutable_buffer(place, kReadSize), asio::redirect_error(asio::use_awaitable, error));
+  connection.in.commit(count);
+  co_return error;
+}
+
+asio::awaitable<Outcome> exchange(Connection& connection, const std::string& head,
+                                  const ClientRequest& request, std::size_t max_head_bytes) {
+  const std::string waited_for = "the first byte of the response";
+  Outcome outcome;
+  ErrorCode write_error = co_await write_all(connection, gather(head, request.body));
+  // A server may answer, and close, before it has read everything: look for that answer first.
+  std::size_t scanned = 0;
+  for (;;) {
+    if (auto end = find_head_end(connection.in.view(), scanned)) {
+      outcome.head = parse_response_head(connection.in.view().substr(0, *end));
+      connection.in.consume(*end);
+      scanned = 0;
+      bool interim = outcome.head.status / 100 == 1 && outcome.head.status != 101;
+      if (!interim) break;
+      continue;
+    }
+    if (connection.in.size() > max_head_bytes) {
+      throw bad_gateway(connection.origin, "the response head is larger than " +
+                                               std::to_string(max_head_bytes) + " bytes");
+    }
+    ErrorCode error = co_await read_some(connection);
+    if (error) {
+      outcome.before_first_byte = connection.in.empty() && !connection.timed_out;
+      outcome.failure = describe(connection, write_error ? write_error : error, waited_for,
+                                 request.timeouts.first_byte);
+      co_return outcome;
+    }
+  }
+  if (write_error) outcome.head.keep_alive = false;
+  co_return outcome;
+}
+
+}  // namespace
+
+// The body of a response; gives the connection back at its end, or closes it when dropped earlier.
+class Client::Impl::Body : public BodyStream {
+ public:
+  Body(std::shared_ptr<Impl> impl, ConnectionPtr connection, const MessageHead& head, bool no_body,
+       std::chrono::milliseconds between_bytes)
+      : impl_(std::move(impl)),
+        connection_(std::move(connection)),
+        keep_alive_(head.keep_alive),
+        between_bytes_(between_bytes) {
+    if (no_body) {
+      framing_ = Framing::kLength;
+    } else if (head.chunked) {
+      framing_ = Framing::kChunked;
+    } else if (head.content_length) {
+      framing_ = Framing::kLength;
+      left_ = *head.content_length;
+    } else {
+      framing_ = Framing::kToEnd;
+      keep_alive_ = false;
+    }
+    if (framing_ == Framing::kLength && left_ == 0) finish();
+  }
+
+  asio::awaitable<std::optional<std::string>> next() override {
+    for (;;) {
+      if (!connection_) co_return std::nullopt;
+      std::string piece = take();
+      if (!piece.empty()) co_return piece;
+      if (!connection_) co_return std::nullopt;
+      impl_->set_deadline(*connection_, between_bytes_);
+      ErrorCode error = co_await read_some(*connection_);
+      if (!error) continue;
+      bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
+      if (framing_ == Framing::kToEnd && ended && !connection_->timed_out) {
+        connection_.reset();
+        co_return std::nullopt;
+      }
+      Error failure = describe(*connection_, error, "the next bytes of the body", between_bytes_);
+      connection_.reset();
+      throw failure;
+    }
+  }
+
+ private:
+  enum class Framing { kLength, kChunked, kToEnd };
+
+  // What has arrived; finishes when that is the rest.
+  std::string take() {
+    std::string piece;
+    ByteBuffer& in = connection_->in;
+    switch (framing_) {
+      case Framing::kLength: {
+        std::size_t count = std::min<std::uint64_t>(left_, in.size());
+        piece.assign(in.view().substr(0, count));
+        in.consume(count);
+        if ((left_ -= count) == 0) finish();
+        break;
+      }
+      case Framing::kChunked:
+        try {
+          in.consume(chunks_.feed(in.view(), piece));
+        } catch (const std::invalid_argument& e) {
+          Error failure = bad_gateway(connection_->origin, e.what());
+          connection_.reset();
+          throw failure;
+        }
+        if (chunks_.done()) finish();
+        break;
+      case Framing::kToEnd:
+        piece.assign(in.view());
+        in.clear();
+        break;
+    }
+    return piece;
+  }
+
+  void finish() {
+    if (keep_alive_) {
+      impl_->give_back(std::move(connection_));
+    } else {
+      connection_.reset();
+    }
+  }
+
+  std::shared_ptr<Impl> impl_;
+  ConnectionPtr connection_;  // null at the end
+  bool keep_alive_;
+  std::chrono::milliseconds between_bytes_;
+  Framing framing_;
+  std::uint64_t left_ = 0;
+  ChunkDecoder chunks_;
+};
+
+Client::Client(asio::any_io_executor executor, ClientOptions options)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(options))) {}
+
+Client::~Client() {
+  // Idle connections refer to the Impl that holds them.
+  std::unordered_map<std::string, std::list<Impl::ConnectionPtr>> idle;
+  {
+    std::lock_guard lock(impl_->pool_mutex);
+    impl_->closed = true;
+    idle.swap(impl_->idle);
+  }
+}
+
+asio::awaitable<ClientResponse> Client::send(ClientRequest request) {
+  auto impl = impl_;
+  std::string head = request_head(request);
+  std::string origin = name_of(request.origin);
+  Impl::ConnectionPtr connection = impl->checkout(origin);
+  for (bool reused = connection != nullptr;; reused = false) {
+    if (!connection) connection = co_await impl->connect(request.origin, request.timeouts.connect);
+    impl->set_deadline(*connection, request.timeouts.first_byte);
+    Outcome outcome = co_await exchange(*connection, head, request, impl->options.max_head_bytes);
+    if (outcome.failure) {
+      connection.reset();
+      if (reused && outcome.before_first_byte) continue;
+      throw *outcome.failure;
+    }
+    connection->deadline = kNever;
+    ClientResponse response;
+    response.status = outcome.head.status;
+    bool no_body = request.method == "HEAD" || response.status / 100 == 1 ||
+                   response.status == 204 || response.status == 304;
+    response.body = std::make_unique<Impl::Body>(impl, std::move(connection), outcome.head, no_body,
+                                                 request.timeouts.between_bytes);
+    response.headers = std::move(outcome.head.headers);
+    co_return response;
+  }
+}
+
+std::pair<Origin, std::string> parse_url(std::string_view url) {
+  auto refuse = [&](std::string_view reason) {
+    throw Error(ErrorKind::kBadValue,
+                "Invalid URL " + quote_for_message(url) + ": " + std::string(reason) + ".");
+  };
+  Origin origin;
+  std::size_t scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) refuse("wanted 'http://host…' or 'https://host…'");
+  origin.scheme = to_lower(url.substr(0, scheme_end));
+  if (origin.scheme != "http" && origin.scheme != "https") {
+    refuse("the scheme must be 'http' or 'https'");
+  }
+  origin.port = origin.scheme == "https" ? 443 : 80;
+  std::string_view rest = url.substr(scheme_end + 3);
+  std::size_t authority_end = rest.find_first_of("/?#");
+  std::string_view authority = rest.substr(0, authority_end);
+  std::string_view path = authority_end == std::string_view::npos ? "" : rest.substr(authority_end);
+  path = path.substr(0, path.find('#'));
+  if (authority.find('@') != std::string_view::npos) {
+    refuse("user names and passwords do not belong into it");
+  }
+  std::string_view host = authority, port;
+  if (authority.starts_with('[')) {
+    std::size_t close = authority.find(']');
+    if (close == std::string_view::npos) refuse("']' is missing");
+    host = authority.substr(1, close - 1);
+    std::string_view after = authority.substr(close + 1);
+    if (!after.empty() && after[0] != ':') refuse("invalid host");
+    if (!after.empty()) port = after.substr(1);
+  } else if (std::size_t colon = authority.find(':'); colon != std::string_view::npos) {
+    host = authority.substr(0, colon);
+    port = authority.substr(colon + 1);
+    if (port.find(':') != std::string_view::npos) refuse("an IPv6 address needs brackets");
+  }
+  if (host.empty()) refuse("the host is missing");
+  for (char c : url) {
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7F)
+      refuse("it holds a blank or control character");
+  }
+  if (!port.empty()) {
+    auto number = parse_int(port);
+    if (!number || *number < 1 || *number > 65535) refuse("the port must be 1 to 65535");
+    origin.port = static_cast<std::uint16_t>(*number);
+  }
+  origin.host = to_lower(host);
+  std::string target(path);
+  if (!target.starts_with('/')) target.insert(0, "/");
+  return {origin, target};
+}
+
+asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit) {
+  std::string all;
+  while (auto piece = co_await body.next()) {
+    if (all.size() + piece->size() > limit) {
+      throw Error(ErrorKind::kUpstreamBadGateway,
+                  "The response body is larger than " + std::to_string(limit) + " bytes.");
+    }
+    if (all.empty()) {
+      all = std::move(*piece);
+    } else {
+      all += *piece;
+    }
+  }
+  co_return all;
+}
+
+}  // namespace tessera::http
