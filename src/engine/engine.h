@@ -1,9 +1,9 @@
 // Continuous batching: requests in, tokens out.
 //
-// Engine owns model, KV cache and scheduler on its own thread (STYLE 7). All public functions may be
-// called from any thread and never wait for computation. Callbacks run on the engine thread: they
-// must not block, throw or call back into the engine other than through a handle; post to your own
-// executor.
+// Engine owns model, KV cache and scheduler on its own thread (STYLE 7). All public functions may
+// be called from any thread and never wait for computation. Callbacks run on the engine thread:
+// they must not block, throw or call back into the engine other than through a handle; post to your
+// own executor.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +16,12 @@
 
 #include "base/error.h"
 #include "engine/sampling_params.h"
+#include "engine/token_logprob.h"
 #include "models/model.h"
 
 namespace tessera {
 
 enum class FinishReason : std::uint8_t { kStop, kLength };
-
-struct TokenLogprob {
-  std::int32_t token_id;
-  float logprob;  // natural log of the raw distribution
-};
 
 struct GeneratedToken {
   int sample = 0;  // 0 … n-1
@@ -36,16 +32,12 @@ struct GeneratedToken {
   bool is_stop_token = false;  // eos or a stop token id: not part of the text
 };
 
-struct PromptLogprob {
-  std::optional<float> logprob;  // none for the first token
-  std::vector<TokenLogprob> top;
-};
-
 struct GenerationTimings {
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
 };
 
-// What one engine step did for one request.
+// What one engine step did for one request. Exactly one event is the last: it has `finished` or
+// `error` set. It may hold no token: max_tokens was 0, or stop_sample() ended the last sample.
 struct GenerationEvent {
   std::vector<GeneratedToken> tokens;
   std::vector<PromptLogprob> prompt_logprobs;  // once, before or with the first token
@@ -80,6 +72,7 @@ struct EngineOptions {
   std::int64_t kv_bytes = 0;  // 0: a default that fits the machine
   int max_step_tokens = 0;    // token budget per step; 0: adaptive
   bool prefix_cache = true;
+  int usable_vocab = 0;  // ids the tokenizer knows; larger ones are never chosen. 0: all
 };
 
 struct EngineStats {
@@ -93,12 +86,16 @@ class Engine {
  public:
   // Loads the model on the calling thread; throws Error.
   explicit Engine(const EngineOptions& options);
+  // Takes a model that is loaded already, and the pool it computes on.
+  Engine(const EngineOptions& options, std::unique_ptr<ThreadPool> pool, LoadedModel model);
   ~Engine();  // running requests fail with kShuttingDown
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   const ModelInfo& info() const;
   int max_model_len() const;
+  // Embedding models: whether the model's own answer is normalised; false for language models.
+  bool normalizes() const;
 
   // Dropping the handle cancels the request within one step.
   class Handle {

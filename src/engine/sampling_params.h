@@ -17,10 +17,10 @@ struct SamplingParams {
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
   std::vector<std::pair<std::int32_t, float>> logit_bias;
-  std::vector<std::int32_t> allowed_token_ids;            // empty: all
-  std::vector<std::vector<std::int32_t>> bad_words;       // forbidden token sequences
-  std::optional<std::uint64_t> seed;                      // sample i uses seed + i
-  int max_tokens = 16;                                    // output budget, >= 0
+  std::vector<std::int32_t> allowed_token_ids;       // empty: all
+  std::vector<std::vector<std::int32_t>> bad_words;  // forbidden token sequences
+  std::optional<std::uint64_t> seed;                 // sample i uses seed + i
+  int max_tokens = 16;                               // output budget, >= 0
   int min_tokens = 0;
   std::vector<std::int32_t> stop_token_ids;  // besides the model's own
   bool ignore_eos = false;

@@ -1,0 +1,53 @@
+#include "engine/step_budget.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace tessera {
+namespace {
+
+constexpr double kWeight = 0.2;  // of the newest measurement
+
+void blend(double& average, double value) {
+  average = average == 0 ? value : average + kWeight * (value - average);
+}
+
+}  // namespace
+
+int StepBudget::bucket(int decodes) {
+  return std::min<int>(kBuckets - 1, std::bit_width(static_cast<unsigned>(decodes - 1)));
+}
+
+double StepBudget::decode_ns(int decodes) const {
+  const int wanted = bucket(decodes);
+  if (decode_ns_[wanted] > 0) return decode_ns_[wanted];
+  // A step never gets cheaper with more sequences: a smaller batch gives a lower bound.
+  for (int b = wanted - 1; b >= 0; --b) {
+    if (decode_ns_[b] > 0) return decode_ns_[b];
+  }
+  return 0;
+}
+
+int StepBudget::prefill_tokens(int decodes) const {
+  if (fixed_ > 0) return std::max(1, fixed_ - decodes);
+  if (decodes == 0) return kAlone;
+  const double step = decode_ns(decodes);
+  if (step == 0 || prefill_ns_ == 0) return kUnmeasured;
+  const double tokens = std::clamp<double>(step / prefill_ns_, kLeast, kAlone);
+  return static_cast<int>(tokens) / 8 * 8;  // whole tiles of the kernels
+}
+
+void StepBudget::observe(int decodes, int prefill_tokens, double step_ns) {
+  if (prefill_tokens == 0) {
+    if (decodes > 0) blend(decode_ns_[bucket(decodes)], step_ns);
+    return;
+  }
+  if (prefill_tokens < kLeast) return;  // too few to tell from the noise
+  const double without = decodes > 0 ? decode_ns(decodes) : 0;
+  if (decodes > 0 && without == 0) return;
+  const double extra = (step_ns - without) / prefill_tokens;
+  if (extra > 0) blend(prefill_ns_, extra);
+}
+
+}  // namespace tessera

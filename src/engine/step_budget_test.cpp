@@ -1,0 +1,51 @@
+#include "engine/step_budget.h"
+
+#include <gtest/gtest.h>
+
+namespace tessera {
+namespace {
+
+TEST(StepBudget, AFixedBudgetCountsDecodes) {
+  StepBudget budget(100);
+  EXPECT_EQ(budget.prefill_tokens(0), 100);
+  EXPECT_EQ(budget.prefill_tokens(30), 70);
+  EXPECT_EQ(budget.prefill_tokens(200), 1);
+}
+
+TEST(StepBudget, LargePiecesWhenNobodyDecodes) {
+  StepBudget budget(0);
+  EXPECT_EQ(budget.prefill_tokens(0), StepBudget::kAlone);
+  EXPECT_EQ(budget.prefill_tokens(4), StepBudget::kUnmeasured);
+}
+
+TEST(StepBudget, APromptAtMostDoublesTheStep) {
+  StepBudget budget(0);
+  for (int i = 0; i < 50; ++i) {
+    budget.observe(16, 0, 10e6);              // 10 ms per decode step
+    budget.observe(16, 64, 10e6 + 64 * 5e4);  // 50 us per prompt token
+  }
+  EXPECT_EQ(budget.prefill_tokens(16), 200);
+  // A larger batch not seen yet is at least as slow.
+  EXPECT_EQ(budget.prefill_tokens(60), 200);
+}
+
+TEST(StepBudget, PromptsAlwaysMoveOn) {
+  StepBudget budget(0);
+  for (int i = 0; i < 50; ++i) {
+    budget.observe(1, 0, 1e6);
+    budget.observe(0, 512, 512 * 1e6);
+  }
+  EXPECT_EQ(budget.prefill_tokens(1), StepBudget::kLeast);
+}
+
+TEST(StepBudget, FollowsAChange) {
+  StepBudget budget(0);
+  budget.observe(1, 0, 5e6);
+  budget.observe(0, 512, 512 * 1e5);
+  const int before = budget.prefill_tokens(1);
+  for (int i = 0; i < 50; ++i) budget.observe(0, 512, 512 * 5e4);
+  EXPECT_GT(budget.prefill_tokens(1), before);
+}
+
+}  // namespace
+}  // namespace tessera
