@@ -48,6 +48,9 @@ namespace {
 
 using namespace normalizers;
 
+// Cc, Cf and Co; unassigned characters stay, as in the reference library.
+constexpr std::uint32_t kControlLike = kOther & ~1u;
+
 // The block starting at 2B920 is the reference library's: U+2B820..2B91F stay with their
 // neighbours there.
 bool is_chinese(char32_t c) {
@@ -79,7 +82,7 @@ std::string bert(std::string_view text, const Bert& step) {
       continue;
     }
     if (step.clean_text) {
-      if (c == 0xFFFD || (category_bit(c) & kOther)) continue;
+      if (c == 0xFFFD || (category_bit_unicode8(c) & kControlLike)) continue;
       if (is_white_space(c)) {
         out += ' ';
         continue;
@@ -101,7 +104,7 @@ std::string bert(std::string_view text, const Bert& step) {
   };
   if (step.strip_accents) {
     out = each(normalize(out, NormalForm::kNfd), [](std::string& to, char32_t c) {
-      if (!(category_bit(c) & kNonspacingMark)) append_utf8(to, c);
+      if (!(category_bit_unicode8(c) & kNonspacingMark)) append_utf8(to, c);
     });
   }
   if (step.lowercase) {

@@ -15,7 +15,7 @@ bool is_punctuation(char32_t c) {
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
            (c >= 123 && c <= 126);
   }
-  return category_bit(c) & kPunctuation;
+  return category_bit_unicode8(c) & kPunctuation;
 }
 
 bool is_number(char32_t c) {

@@ -16,6 +16,8 @@ constexpr int kMaxDepth = 100;              // nested groups
 constexpr int kMaxRepeat = 1000;            // {n,m}
 constexpr std::size_t kMaxProgram = 20000;  // instructions
 constexpr int kUnbounded = -1;
+// \w and \b, which Oniguruma takes a little narrower than UTS #18 does.
+constexpr std::uint32_t kWordCategories = kLetter | kMark | kDecimalNumber | kConnector;
 
 // ---- Character sets
 
@@ -298,7 +300,7 @@ class Parser {
         break;
       case 'w':
       case 'W':
-        set.categories = kLetter | kMark | kDecimalNumber | kConnector;
+        set.categories = kWordCategories;
         break;
       case 'h':
       case 'H':
@@ -641,11 +643,11 @@ bool Regex::Program::holds(int assertion, std::string_view text, std::size_t pos
   const auto word_before = [&] {
     if (position == 0) return false;
     std::size_t i = previous_code_point(text, position);
-    return is_word(next_code_point(text, i));
+    return (category_bit(next_code_point(text, i)) & kWordCategories) != 0;
   };
   const auto word_after = [&] {
     std::size_t i = position;
-    return i < text.size() && is_word(next_code_point(text, i));
+    return i < text.size() && (category_bit(next_code_point(text, i)) & kWordCategories) != 0;
   };
   switch (assertion) {
     case Node::kLineBegin:

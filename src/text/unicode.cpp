@@ -20,6 +20,12 @@ static_assert(U_UPPERCASE_LETTER == 1 && U_OTHER_LETTER == 5 && U_NON_SPACING_MA
 
 std::uint32_t category_bit(char32_t c) { return 1u << u_charType(static_cast<UChar32>(c)); }
 
+std::uint32_t category_bit_unicode8(char32_t c) {
+  UVersionInfo age;
+  u_charAge(static_cast<UChar32>(c), age);
+  return age[0] > 8 ? 1u << U_UNASSIGNED : category_bit(c);
+}
+
 std::uint32_t category_mask(std::string_view name) {
   const std::string terminated(name);
   const int value = u_getPropertyValueEnum(UCHAR_GENERAL_CATEGORY_MASK, terminated.c_str());
@@ -29,7 +35,9 @@ std::uint32_t category_mask(std::string_view name) {
 bool is_white_space(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)); }
 
 bool is_word(char32_t c) {
-  return category_bit(c) & (kLetter | kMark | kDecimalNumber | kConnector);
+  const auto character = static_cast<UChar32>(c);
+  return u_isUAlphabetic(character) || (category_bit(c) & (kMark | kDecimalNumber | kConnector)) ||
+         c == 0x200C || c == 0x200D;
 }
 
 char32_t fold_case(char32_t c) { return u_foldCase(static_cast<UChar32>(c), U_FOLD_CASE_DEFAULT); }

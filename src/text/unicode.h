@@ -10,6 +10,9 @@ namespace tessera {
 // General categories as bits: category_bit(c) & kLetter. Two-letter categories follow ICU's order
 // (u_charType), so that a set of categories is one word.
 std::uint32_t category_bit(char32_t c);
+// The same by the Unicode 8 tables that BERT's reference pipeline knows: later characters count as
+// unassigned.
+std::uint32_t category_bit_unicode8(char32_t c);
 // Bits of "L", "Lu", "Letter", "N", "P", …; 0 when the name is unknown.
 std::uint32_t category_mask(std::string_view name);
 
@@ -23,7 +26,7 @@ inline constexpr std::uint32_t kConnector = 1 << 22;                 // Pc
 inline constexpr std::uint32_t kPunctuation = 0x1F << 19 | 3 << 28;  // Pd Ps Pe Pc Po, Pi Pf
 
 bool is_white_space(char32_t c);  // the White_Space property
-// \w of Oniguruma: letters, marks, decimal numbers, connectors.
+// \w of UTS #18, annex C: alphabetic, marks, decimal numbers, connectors, join controls.
 bool is_word(char32_t c);
 char32_t fold_case(char32_t c);  // simple case folding
 
