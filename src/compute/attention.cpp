@@ -14,11 +14,14 @@ namespace tessera {
 namespace {
 
 constexpr int kPartition = cpu::kAttentionPartition;
+constexpr int kKeyStride = cpu::kAttentionKeyStride;
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // Query rows (tokens x heads of the group) that share one widened partition of keys.
 constexpr int kTileRows = 48;
+// With no more rows than this, keys and values are widened on the fly.
+constexpr int kDirectRows = 2 * cpu::kAttentionRows;
 // Multiply-adds below which waking the other threads costs more than they save.
 constexpr std::int64_t kInlineWork = 1 << 16;
 
@@ -126,7 +129,7 @@ void load_paged(const KvLayer& layer, int kv_head, std::span<const std::int32_t>
       const auto* from_v =
           reinterpret_cast<const float*>(layer.values(block, kv_head)) + offset * d;
       for (int i = 0; i < d; ++i) {
-        std::memcpy(keys + i * kPartition + k, from_k + i * size, columns * sizeof(float));
+        std::memcpy(keys + i * kKeyStride + k, from_k + i * size, columns * sizeof(float));
       }
       for (int r = 0; r < rows; ++r) {
         std::memcpy(values + (k + r) * width, from_v + r * d, d * sizeof(float));
@@ -136,11 +139,36 @@ void load_paged(const KvLayer& layer, int kv_head, std::span<const std::int32_t>
           reinterpret_cast<const std::uint16_t*>(layer.keys(block, kv_head)) + offset;
       const auto* from_v =
           reinterpret_cast<const std::uint16_t*>(layer.values(block, kv_head)) + offset * d;
-      kernels.widen(is_bf16, from_k, size, keys + k, kPartition, d, columns);
+      kernels.widen(is_bf16, from_k, size, keys + k, kKeyStride, d, columns);
       kernels.widen(is_bf16, from_v, d, values + k * width, width, rows, d);
     }
     k += run;
   }
+}
+
+// Finds the same keys and values where they are stored, in slices of 16 tokens.
+void find_slices(const KvLayer& layer, int kv_head, std::span<const std::int32_t> block_table,
+                 int partition, int count, const void** keys, const void** values) {
+  const int bytes = kv_element_bytes(layer.type);
+  for (int k = 0; k < count; k += 16, ++keys, ++values) {
+    const int position = partition * kPartition + k;
+    const int offset = position % layer.block_size;
+    const auto block = block_table[static_cast<std::size_t>(position / layer.block_size)];
+    *keys = layer.keys(block, kv_head) + offset * bytes;
+    *values = layer.values(block, kv_head) + offset * layer.head_dim * bytes;
+  }
+}
+
+cpu::StoredType stored_type(KvType type) {
+  switch (type) {
+    case KvType::kF16:
+      return cpu::StoredType::kF16;
+    case KvType::kBF16:
+      return cpu::StoredType::kBF16;
+    case KvType::kF32:
+      break;
+  }
+  return cpu::StoredType::kF32;
 }
 
 }  // namespace
@@ -306,7 +334,7 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     t.first.resize(static_cast<std::size_t>(rows));
     t.last.resize(static_cast<std::size_t>(rows));
     float* queries = t.queries.ensure(static_cast<std::int64_t>(rows) * width);
-    float* keys = t.keys.ensure(static_cast<std::int64_t>(shape.head_dim) * kPartition);
+    float* keys = t.keys.ensure(static_cast<std::int64_t>(shape.head_dim) * kKeyStride);
     float* values = t.values.ensure(static_cast<std::int64_t>(kPartition) * width);
     float* scores = t.scores.ensure(cpu::kAttentionRows * kPartition);
     float* partial = t.partial.ensure(cpu::kAttentionRows * width);
@@ -323,19 +351,28 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     const int first_partition = whole ? tile.first_partition : item.partition;
     const int last_partition = whole ? tile.last_partition : item.partition + 1;
     const int tile_keys = sequences.positions[tile.first_token + tile.tokens - 1] + 1;
+    const bool direct = rows <= kDirectRows && shape.head_dim % 16 == 0;
+    const void* key_slices[kPartition / 16];
+    const void* value_slices[kPartition / 16];
     for (int p = first_partition; p < last_partition; ++p) {
       const int base = p * kPartition;
-      load_paged(layer, tile.kv_head,
-                 sequences.block_tables[static_cast<std::size_t>(tile.sequence)], p,
-                 std::min(kPartition, tile_keys - base), width, keys, values, kernels);
+      const auto& block_table = sequences.block_tables[static_cast<std::size_t>(tile.sequence)];
+      const int key_count = std::min(kPartition, tile_keys - base);
+      if (direct) {
+        find_slices(layer, tile.kv_head, block_table, p, key_count, key_slices, value_slices);
+      } else {
+        load_paged(layer, tile.kv_head, block_table, p, key_count, width, keys, values, kernels);
+      }
       for (int row = 0; row < rows; ++row) {
         const int position = sequences.positions[tile.first_token + row / group];
         const int oldest = shape.sliding_window > 0 ? position + 1 - shape.sliding_window : 0;
         t.first[static_cast<std::size_t>(row)] = std::clamp(oldest - base, 0, kPartition);
         t.last[static_cast<std::size_t>(row)] = std::clamp(position + 1 - base, 0, kPartition);
       }
-      kernels.attend({queries, keys, values, t.first.data(), t.last.data(), rows, shape.head_dim,
-                      width, scores, partial, state.maximum, state.sum, state.output});
+      kernels.attend({queries, direct ? nullptr : keys, direct ? nullptr : values, key_slices,
+                      value_slices, layer.block_size, stored_type(layer.type), t.first.data(),
+                      t.last.data(), rows, shape.head_dim, width, scores, partial, state.maximum,
+                      state.sum, state.output});
     }
     if (whole) {
       scatter_output(state, shape, tile, width, out);
@@ -396,7 +433,7 @@ void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
     const int rows = tile.tokens * group;
     t.first.assign(static_cast<std::size_t>(rows), 0);
     float* queries = t.queries.ensure(static_cast<std::int64_t>(rows) * width);
-    float* keys = t.keys.ensure(static_cast<std::int64_t>(shape.head_dim) * kPartition);
+    float* keys = t.keys.ensure(static_cast<std::int64_t>(shape.head_dim) * kKeyStride);
     float* values = t.values.ensure(static_cast<std::int64_t>(kPartition) * width);
     float* scores = t.scores.ensure(cpu::kAttentionRows * kPartition);
     float* partial = t.partial.ensure(cpu::kAttentionRows * width);
@@ -410,14 +447,15 @@ void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
       const int first_key = begin + p * kPartition;
       const int n = std::min(kPartition, end - first_key);
       const float* from = qkv.row(first_key) + key_offset;
-      kernels.transpose(from, qkv.cols(), keys, kPartition, n, shape.head_dim);
+      kernels.transpose(from, qkv.cols(), keys, kKeyStride, n, shape.head_dim);
       from += shape.kv_size();
       for (int k = 0; k < n; ++k) {
         std::memcpy(values + k * width, from + k * qkv.cols(), shape.head_dim * sizeof(float));
       }
       t.last.assign(static_cast<std::size_t>(rows), n);
-      kernels.attend({queries, keys, values, t.first.data(), t.last.data(), rows, shape.head_dim,
-                      width, scores, partial, state.maximum, state.sum, state.output});
+      kernels.attend({queries, keys, values, nullptr, nullptr, 0, cpu::StoredType::kF32,
+                      t.first.data(), t.last.data(), rows, shape.head_dim, width, scores, partial,
+                      state.maximum, state.sum, state.output});
     }
     scatter_output(state, shape, tile, width, out);
   });

@@ -54,6 +54,31 @@ inline Vec exp2_lanes(Vec x) {
 
 inline float exp2_one(float x) { return exp2_lanes(splat(x))[0]; }
 
+// --- 16-bit floats -----------------------------------------------------------------------------
+
+typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+typedef std::uint32_t UVec __attribute__((vector_size(kLanes * 4)));
+
+inline Vec widen_bf16(const std::uint16_t* p) {
+  const HalfVec half = *reinterpret_cast<const HalfVec*>(p);
+  return reinterpret_cast<Vec>(__builtin_convertvector(half, UVec) << 16);
+}
+
+inline float widen_bf16_one(std::uint16_t half) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, 4);
+  return value;
+}
+
+// Round to nearest even; the quiet bit keeps a NaN a NaN.
+inline std::uint16_t narrow_bf16_one(float value) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &value, 4);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
 // --- attention ---------------------------------------------------------------------------------
 
 // Rows computed together, and vectors of keys or dimensions: as many accumulators as registers
@@ -69,7 +94,7 @@ inline void score_tile(const float* queries, int width, int head_dim, const floa
   for (int d = 0; d < head_dim; ++d) {
     Vec key[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) key[v] = load(keys + d * kAttentionPartition + v * kLanes);
+    for (int v = 0; v < V; ++v) key[v] = load(keys + d * kAttentionKeyStride + v * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Vec query = splat(queries[r * width + d]);
@@ -131,6 +156,95 @@ void mix_rows(const float* weights, int first, int last, const float* values, in
   }
 }
 
+// The same two products from stored keys and values.
+
+template <StoredType T>
+inline Vec load_stored(const void* base, int element) {
+  if constexpr (T == StoredType::kF32) return load(static_cast<const float*>(base) + element);
+  const auto* half = static_cast<const std::uint16_t*>(base) + element;
+  if constexpr (T == StoredType::kBF16) return widen_bf16(half);
+  return widen_f16(half);
+}
+
+constexpr int kSlice = 16;  // tokens
+constexpr int kSliceVectors = kSlice / kLanes;
+constexpr int kSlicesWide = kWide > kSliceVectors ? kWide / kSliceVectors : 1;
+
+template <int R, int S, StoredType T>
+inline void score_slices(const AttentionTile& t, const float* queries, int slice, float* scores) {
+  constexpr int V = S * kSliceVectors;
+  Vec sum[R][V] = {};
+  const void* from[S];
+  for (int i = 0; i < S; ++i) from[i] = t.key_slices[slice + i];
+  for (int d = 0; d < t.head_dim; ++d) {
+    Vec key[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      key[v] =
+          load_stored<T>(from[v / kSliceVectors], d * t.key_stride + v % kSliceVectors * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vec query = splat(queries[r * t.width + d]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(query, key[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      store(scores + r * kAttentionPartition + slice * kSlice + v * kLanes, sum[r][v]);
+    }
+  }
+}
+
+template <int R, StoredType T>
+void score_stored(const AttentionTile& t, const float* queries, int slice, int last_slice,
+                  float* scores) {
+  for (; slice + kSlicesWide <= last_slice; slice += kSlicesWide) {
+    score_slices<R, kSlicesWide, T>(t, queries, slice, scores);
+  }
+  for (; slice < last_slice; ++slice) score_slices<R, 1, T>(t, queries, slice, scores);
+}
+
+template <int R, int V, StoredType T>
+inline void mix_slices(const AttentionTile& t, const float* weights, int first, int last, int d,
+                       float* output) {
+  Vec sum[R][V] = {};
+  for (int k = first; k < last;) {
+    const void* values = t.value_slices[k / kSlice];
+    const int end = (k / kSlice + 1) * kSlice < last ? (k / kSlice + 1) * kSlice : last;
+    for (; k < end; ++k) {
+      Vec value[V];
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        value[v] = load_stored<T>(values, k % kSlice * t.head_dim + d + v * kLanes);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const Vec weight = splat(weights[r * kAttentionPartition + k]);
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[r][v] = multiply_add(weight, value[v], sum[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) store(output + r * t.width + d + v * kLanes, sum[r][v]);
+  }
+}
+
+template <int R, StoredType T>
+void mix_stored(const AttentionTile& t, const float* weights, int first, int last, float* output) {
+  int d = 0;
+  for (; d + kWide * kLanes <= t.width; d += kWide * kLanes) {
+    mix_slices<R, kWide, T>(t, weights, first, last, d, output);
+  }
+  for (; d < t.width; d += kLanes) mix_slices<R, 1, T>(t, weights, first, last, d, output);
+}
+
 void merge(float from_maximum, float from_sum, const float* from_output, float* into_maximum,
            float* into_sum, float* into_output, int width) {
   if (from_maximum == kMinusInfinity) return;
@@ -173,19 +287,38 @@ inline void soften(float* scores, int first, int last, int begin, int vectors, f
 }
 
 template <int R>
-void attend_group(const AttentionTile& t, int row, int begin, int vectors, int first, int last,
-                  float* scores, float* partial) {
-  score_rows<R>(t.queries + row * t.width, t.width, t.head_dim, t.keys + begin * kLanes,
-                vectors - begin, scores + begin * kLanes);
+void attend_group(const AttentionTile& t, int row, int first, int last) {
+  const float* queries = t.queries + row * t.width;
+  // Whole slices of keys, so that no vector straddles two of them.
+  const int slice = first / kSlice, last_slice = (last + kSlice - 1) / kSlice;
+  const int begin = slice * kSliceVectors, vectors = last_slice * kSliceVectors;
+  if (t.keys != nullptr) {
+    score_rows<R>(queries, t.width, t.head_dim, t.keys + slice * kSlice, vectors - begin,
+                  t.scores + slice * kSlice);
+  } else if (t.stored_type == StoredType::kF16) {
+    score_stored<R, StoredType::kF16>(t, queries, slice, last_slice, t.scores);
+  } else if (t.stored_type == StoredType::kBF16) {
+    score_stored<R, StoredType::kBF16>(t, queries, slice, last_slice, t.scores);
+  } else {
+    score_stored<R, StoredType::kF32>(t, queries, slice, last_slice, t.scores);
+  }
   float maximum[R], sum[R];
   for (int r = 0; r < R; ++r) {
-    soften(scores + r * kAttentionPartition, t.first[row + r], t.last[row + r], begin, vectors,
+    soften(t.scores + r * kAttentionPartition, t.first[row + r], t.last[row + r], begin, vectors,
            &maximum[r], &sum[r]);
   }
-  mix_rows<R>(scores, first, last, t.values, t.width, partial);
+  if (t.values != nullptr) {
+    mix_rows<R>(t.scores, first, last, t.values, t.width, t.partial);
+  } else if (t.stored_type == StoredType::kF16) {
+    mix_stored<R, StoredType::kF16>(t, t.scores, first, last, t.partial);
+  } else if (t.stored_type == StoredType::kBF16) {
+    mix_stored<R, StoredType::kBF16>(t, t.scores, first, last, t.partial);
+  } else {
+    mix_stored<R, StoredType::kF32>(t, t.scores, first, last, t.partial);
+  }
   for (int r = 0; r < R; ++r) {
     if (t.first[row + r] >= t.last[row + r]) continue;
-    merge(maximum[r], sum[r], partial + r * t.width, &t.maximum[row + r], &t.sum[row + r],
+    merge(maximum[r], sum[r], t.partial + r * t.width, &t.maximum[row + r], &t.sum[row + r],
           t.output + (row + r) * t.width, t.width);
   }
 }
@@ -200,25 +333,24 @@ void attend(const AttentionTile& t) {
       if (t.last[r] > last) last = t.last[r];
     }
     if (first < last) {
-      const int begin = first / kLanes, vectors = (last + kLanes - 1) / kLanes;
       switch (rows) {
         case 1:
-          attend_group<1>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<1>(t, row, first, last);
           break;
         case 2:
-          attend_group<2>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<2>(t, row, first, last);
           break;
         case 3:
-          attend_group<3>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<3>(t, row, first, last);
           break;
         case 4:
-          attend_group<4>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<4>(t, row, first, last);
           break;
         case 5:
-          attend_group<5>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<5>(t, row, first, last);
           break;
         default:
-          attend_group<6>(t, row, begin, vectors, first, last, t.scores, t.partial);
+          attend_group<6>(t, row, first, last);
       }
     }
     row += rows;
@@ -262,31 +394,6 @@ void transpose(const float* from, std::int64_t from_stride, float* to, std::int6
   }
 }
 
-// --- 16-bit floats -----------------------------------------------------------------------------
-
-typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
-typedef std::uint32_t UVec __attribute__((vector_size(kLanes * 4)));
-
-inline Vec widen_bf16(const std::uint16_t* p) {
-  const HalfVec half = *reinterpret_cast<const HalfVec*>(p);
-  return reinterpret_cast<Vec>(__builtin_convertvector(half, UVec) << 16);
-}
-
-inline float widen_bf16_one(std::uint16_t half) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
-  float value;
-  __builtin_memcpy(&value, &bits, 4);
-  return value;
-}
-
-// Round to nearest even; the quiet bit keeps a NaN a NaN.
-inline std::uint16_t narrow_bf16_one(float value) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &value, 4);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 void widen(bool is_bf16, const std::uint16_t* from, std::int64_t from_stride, float* to,
            std::int64_t to_stride, int rows, int columns) {
   for (int r = 0; r < rows; ++r) {
@@ -304,10 +411,18 @@ void widen(bool is_bf16, const std::uint16_t* from, std::int64_t from_stride, fl
 }
 
 void narrow(bool is_bf16, const float* from, std::uint16_t* to, int count) {
+  int i = 0;
   if (is_bf16) {
-    for (int i = 0; i < count; ++i) to[i] = narrow_bf16_one(from[i]);
+    for (; i < count; ++i) to[i] = narrow_bf16_one(from[i]);
   } else {
-    for (int i = 0; i < count; ++i) {
+    const Vec high = splat(65504.0f), low = splat(-65504.0f);
+    for (; i + kLanes <= count; i += kLanes) {
+      Vec x = load(from + i);
+      x = x > high ? high : x;
+      x = x < low ? low : x;
+      narrow_f16(x, to + i);
+    }
+    for (; i < count; ++i) {
       const float x = from[i] > 65504.0f ? 65504.0f : from[i] < -65504.0f ? -65504.0f : from[i];
       to[i] = narrow_f16_one(x);
     }

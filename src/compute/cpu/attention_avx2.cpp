@@ -20,6 +20,9 @@ inline std::uint16_t narrow_f16_one(float value) {
 inline __m256 widen_f16(const std::uint16_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
+inline void narrow_f16(__m256 x, std::uint16_t* to) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
 
 }  // namespace
 

@@ -20,6 +20,10 @@ inline std::uint16_t narrow_f16_one(float value) {
 inline __m512 widen_f16(const std::uint16_t* p) {
   return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
+inline void narrow_f16(__m512 x, std::uint16_t* to) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_maskz_cvtps_ph(0xffff, x, _MM_FROUND_TO_NEAREST_INT));
+}
 
 }  // namespace
 

@@ -19,6 +19,9 @@ inline std::uint16_t narrow_f16_one(float value) { return f32_to_f16(value); }
 inline Float4 widen_f16(const std::uint16_t* p) {
   return Float4{f16_to_f32(p[0]), f16_to_f32(p[1]), f16_to_f32(p[2]), f16_to_f32(p[3])};
 }
+inline void narrow_f16(Float4 x, std::uint16_t* to) {
+  for (int i = 0; i < 4; ++i) to[i] = f32_to_f16(x[i]);
+}
 
 }  // namespace
 

@@ -12,14 +12,28 @@ namespace tessera::cpu {
 inline constexpr int kAttentionPartition = 256;  // keys; see compute/attention.h
 inline constexpr int kAttentionRows = 6;         // query rows whose scores are held at a time
 
+enum class StoredType { kF32, kF16, kBF16 };
+
+// Floats from one dimension of the keys to the next: not a power of two, or the rows of a partition
+// would compete for the same few sets of the L1 cache.
+inline constexpr int kAttentionKeyStride = kAttentionPartition + 16;
+
 // One partition of keys against some query rows of one KV head. All pointers are 64-byte aligned;
 // head_dim is padded with zeros to `width`, a multiple of 16, wherever `width` is the stride.
 struct AttentionTile {
   const float* queries;  // [rows][width], scaled by scale * log2(e)
-  const float* keys;     // [head_dim][kAttentionPartition], transposed
-  const float* values;   // [kAttentionPartition][width]
-  const int* first;      // [rows] visible keys of this partition are [first, last);
-  const int* last;       //        none when first >= last
+  // Widened keys and values, or null: then they are read as they are stored. Widening pays when
+  // many rows share the partition; both give the same bits.
+  const float* keys;    // [head_dim][kAttentionKeyStride], transposed
+  const float* values;  // [kAttentionPartition][width]
+  // 16 tokens each: [head_dim][key_stride] and [16][head_dim] elements of `stored_type`. Only when
+  // head_dim is a multiple of 16.
+  const void* const* key_slices;
+  const void* const* value_slices;
+  int key_stride;
+  StoredType stored_type;
+  const int* first;  // [rows] visible keys of this partition are [first, last);
+  const int* last;   //        none when first >= last
   int rows, head_dim, width;
   float* scores;   // scratch, [kAttentionRows][kAttentionPartition]
   float* partial;  // scratch, [kAttentionRows][width]
