@@ -23,6 +23,9 @@ class MappedFile {
   std::size_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
+  // Gives the resident pages back to the kernel; a later read faults them in again.
+  void release_pages() const;
+
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

@@ -280,6 +280,10 @@ void Checkpoint::open_gguf() {
   gguf_ = std::move(first);
 }
 
+void Checkpoint::release_pages() const {
+  for (const MappedFile& file : files_) file.release_pages();
+}
+
 const RawTensor* Checkpoint::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return &found->second;

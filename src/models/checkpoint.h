@@ -38,6 +38,9 @@ class Checkpoint {
   const Gguf* gguf() const { return gguf_.get(); }             // nullptr for a folder
   const std::filesystem::path& path() const { return path_; }  // the folder or the file
 
+  // Drops the resident pages of all files, after the weights were repacked. Views stay valid.
+  void release_pages() const;
+
   std::int64_t parameters() const { return parameters_; }  // floating-point elements stored
   std::int64_t bytes() const { return bytes_; }            // their size in the files
   const std::map<std::string, RawTensor, std::less<>>& tensors() const { return tensors_; }
