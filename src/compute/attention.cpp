@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compute/cpu/attention_kernels.h"
+#include "compute/row_chunks.h"
 
 namespace tessera {
 namespace {
@@ -201,28 +202,22 @@ Attention::~Attention() = default;
 Attention::Attention(Attention&&) noexcept = default;
 Attention& Attention::operator=(Attention&&) noexcept = default;
 
-void rotate(Tensor& qkv, const AttentionShape& shape, std::span<const std::int32_t> positions,
-            const RotaryTable& table, RopePairing pairing, ThreadPool& pool) {
+void rotate(Tensor& qkv, std::int64_t first_row, const AttentionShape& shape,
+            std::span<const std::int32_t> positions, const RotaryTable& table, RopePairing pairing,
+            ThreadPool& pool) {
   const auto& kernels = cpu::attention_kernels();
   const bool interleaved = pairing == RopePairing::kInterleaved;
   const int half = shape.head_dim / 2;
-  const auto rotate_row = [&](std::int64_t token) {
-    const float* angles = table.row(positions[static_cast<std::size_t>(token)]);
-    float* head = qkv.row(token);
-    for (int h = 0; h < shape.heads + shape.kv_heads; ++h, head += shape.head_dim) {
-      kernels.rotate(head, angles, angles + half, half, interleaved);
+  const auto rotate_rows = [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const float* angles = table.row(positions[static_cast<std::size_t>(i)]);
+      float* head = qkv.row(first_row + i);
+      for (int h = 0; h < shape.heads + shape.kv_heads; ++h, head += shape.head_dim) {
+        kernels.rotate(head, angles, angles + half, half, interleaved);
+      }
     }
   };
-  constexpr int kRows = 8;
-  const int chunks = static_cast<int>((qkv.rows() + kRows - 1) / kRows);
-  if (chunks <= 1) {
-    for (std::int64_t token = 0; token < qkv.rows(); ++token) rotate_row(token);
-    return;
-  }
-  pool.run(chunks, [&](int chunk, int) {
-    const std::int64_t end = std::min<std::int64_t>((chunk + 1) * kRows, qkv.rows());
-    for (std::int64_t token = chunk * kRows; token < end; ++token) rotate_row(token);
-  });
+  for_row_ranges(static_cast<std::int64_t>(positions.size()), qkv.cols(), pool, rotate_rows);
 }
 
 void store_kv(const Tensor& qkv, const AttentionShape& shape,
@@ -255,15 +250,8 @@ void store_kv(const Tensor& qkv, const AttentionShape& shape,
       kernels.narrow(is_bf16, value, values, d);
     }
   };
-  constexpr int kRows = 8;
-  const int chunks = static_cast<int>((qkv.rows() + kRows - 1) / kRows);
-  if (chunks <= 1) {
-    for (std::int64_t token = 0; token < qkv.rows(); ++token) store_row(token);
-    return;
-  }
-  pool.run(chunks, [&](int chunk, int) {
-    const std::int64_t end = std::min<std::int64_t>((chunk + 1) * kRows, qkv.rows());
-    for (std::int64_t token = chunk * kRows; token < end; ++token) store_row(token);
+  for_row_ranges(qkv.rows(), 2 * shape.kv_size(), pool, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t token = first; token < last; ++token) store_row(token);
   });
 }
 

@@ -62,10 +62,11 @@ struct PackedSequences {
   std::span<const std::span<const std::int32_t>> block_tables;  // [sequences]
 };
 
-// Rotates the query and key heads of qkv: [tokens, q_size + kv_size + kv_size] in place.
-// The table has rows for all positions.
-void rotate(Tensor& qkv, const AttentionShape& shape, std::span<const std::int32_t> positions,
-            const RotaryTable& table, RopePairing pairing, ThreadPool& pool);
+// Rotates the query and key heads of rows first_row, first_row + 1, … of
+// qkv: [tokens, q_size + kv_size + kv_size] in place, one row per position. The table has them all.
+void rotate(Tensor& qkv, std::int64_t first_row, const AttentionShape& shape,
+            std::span<const std::int32_t> positions, const RotaryTable& table, RopePairing pairing,
+            ThreadPool& pool);
 
 // Stores keys and values of qkv rows into the layer; slot = block * block_size + offset. F16 values
 // beyond its range are stored as +-65504.

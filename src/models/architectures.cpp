@@ -23,6 +23,9 @@ ModelInfo describe(const Checkpoint& checkpoint, const ModelConfig& config) {
   info.weight_bytes = checkpoint.bytes();
   info.is_embedding = config.is_encoder();
   info.eos_token_ids = config.eos_token_ids;
+  if (config.rope_scaling.type == RopeType::kDynamic) {
+    info.dynamic_rope_from = config.max_position_embeddings;
+  }
   return info;
 }
 

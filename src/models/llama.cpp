@@ -1,5 +1,7 @@
 // Llama 2, 3, 3.1, 3.2, 3.3 (arXiv:2307.09288, arXiv:2407.21783) and SmolLM2: RMSNorm before each
 // block, rotary positions, grouped-query attention, SwiGLU. Tensor names as in the checkpoint.
+#include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +31,8 @@ class Llama final : public LanguageModel {
 
  private:
   Layer load_layer(int index, WeightFormat format);
+  void prepare_rotary(const Batch& batch);
+  void rotate_batch(const Batch& batch, Tensor& qkv);
   void attend(const Layer& layer, const Batch& batch, const KvLayer& kv, Tensor& x);
   void mlp(const Layer& layer, Tensor& x);
 
@@ -39,6 +43,7 @@ class Llama final : public LanguageModel {
 
   AttentionShape shape_;
   RotaryTable rotary_;
+  std::map<int, RotaryTable> stretched_;  // dynamic rope, by prompt length
   RopePairing pairing_;
 
   const RawTensor* embed_tokens_;  // [vocab, hidden]
@@ -134,11 +139,7 @@ Layer Llama::load_layer(int index, WeightFormat format) {
 }
 
 void Llama::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
-  std::int32_t last_position = 0;
-  for (const std::int32_t position : batch.positions)
-    last_position = std::max(last_position, position);
-  rotary_.ensure(last_position + 1);
-
+  prepare_rotary(batch);
   embed(batch.token_ids, *embed_tokens_, x_, pool_);  // x: [tokens, hidden]
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
     attend(layers_[static_cast<std::size_t>(l)], batch, kv.layer(l), x_);
@@ -154,12 +155,46 @@ void Llama::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
   lm_head_.forward(activation_, logits, pool_);
 }
 
+// Tables for all positions of the batch, and for all prompt lengths that have their own.
+void Llama::prepare_rotary(const Batch& batch) {
+  const std::int32_t last_position =
+      batch.positions.empty() ? 0
+                              : *std::max_element(batch.positions.begin(), batch.positions.end());
+  rotary_.ensure(last_position + 1);
+  if (info_.dynamic_rope_from == 0) return;
+  constexpr std::size_t kMaxTables = 64;
+  if (stretched_.size() > kMaxTables) stretched_.clear();
+  for (const std::int32_t length : batch.prompt_lengths) {
+    if (length <= info_.dynamic_rope_from) continue;
+    RotaryTable& table =
+        stretched_
+            .try_emplace(
+                length, rope_frequencies(config_.rope_theta, config_.rope_scaling, config_.head_dim,
+                                         length, config_.max_position_embeddings))
+            .first->second;
+    table.ensure(last_position + 1);
+  }
+}
+
+void Llama::rotate_batch(const Batch& batch, Tensor& qkv) {
+  if (info_.dynamic_rope_from == 0 || batch.prompt_lengths.empty()) {
+    rotate(qkv, 0, shape_, batch.positions, rotary_, pairing_, pool_);
+    return;
+  }
+  for (int s = 0; s < batch.sequences(); ++s) {
+    const int begin = batch.cu_seqlens[s], end = batch.cu_seqlens[s + 1];
+    const auto table = stretched_.find(batch.prompt_lengths[s]);
+    rotate(qkv, begin, shape_, batch.positions.subspan(begin, end - begin),
+           table == stretched_.end() ? rotary_ : table->second, pairing_, pool_);
+  }
+}
+
 // x += o_proj(attention(rotary(qkv_proj(norm(x)))))
 void Llama::attend(const Layer& layer, const Batch& batch, const KvLayer& kv, Tensor& x) {
   activation_.prepare_rms_norm(x, layer.input_layernorm, static_cast<float>(config_.norm_eps),
                                layer.qkv_proj.activation_format(), pool_);
   layer.qkv_proj.forward(activation_, qkv_, pool_);
-  rotate(qkv_, shape_, batch.positions, rotary_, pairing_, pool_);
+  rotate_batch(batch, qkv_);
   store_kv(qkv_, shape_, batch.slot_mapping, kv, pool_);
   attention_.paged(qkv_, shape_, {batch.positions, batch.cu_seqlens, batch.block_tables}, kv,
                    attended_, pool_);

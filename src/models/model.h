@@ -66,6 +66,9 @@ struct Batch {
   std::span<const std::int64_t> slot_mapping;  // [tokens]; empty for encoders
   std::span<const std::span<const std::int32_t>> block_tables;  // [sequences]; empty for encoders
   std::span<const std::int32_t> logit_rows;  // rows of the batch whose logits are wanted, ascending
+  // [sequences] tokens of the whole prompt; read by models of ModelInfo::dynamic_rope_from only,
+  // and may be empty when no prompt is longer than that.
+  std::span<const std::int32_t> prompt_lengths;
 
   int tokens() const { return static_cast<int>(token_ids.size()); }
   int sequences() const { return static_cast<int>(cu_seqlens.size()) - 1; }
@@ -83,6 +86,9 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  // resident, run-time format
   bool is_embedding = false;
+  // Above 0: keys of a prompt longer than this depend on its length (dynamic rope), so its cached
+  // blocks serve only prompts of the same length.
+  int dynamic_rope_from = 0;
   std::vector<std::int32_t> eos_token_ids;  // union of config and generation_config / GGUF
 };
 

@@ -98,12 +98,12 @@ class Session {
 
   struct Sequence {
     std::vector<std::int32_t> block_table;
-    int length = 0;
+    int length = 0, prompt_length = 0;
   };
 
   // One forward pass over the next tokens of some sequences; logits of all rows.
   const Tensor& step(const std::vector<std::pair<Sequence*, std::vector<std::int32_t>>>& work) {
-    std::vector<std::int32_t> tokens, positions, cu{0}, rows;
+    std::vector<std::int32_t> tokens, positions, cu{0}, rows, prompts;
     std::vector<std::int64_t> slots;
     std::vector<std::span<const std::int32_t>> tables;
     for (const auto& [sequence, fresh] : work) {
@@ -116,16 +116,18 @@ class Session {
       }
       cu.push_back(static_cast<std::int32_t>(tokens.size()));
       tables.emplace_back(sequence->block_table);
+      prompts.push_back(sequence->prompt_length);
     }
     rows.resize(tokens.size());
     std::iota(rows.begin(), rows.end(), 0);
-    model_.language->forward({tokens, positions, cu, slots, tables, rows}, kv_, logits_);
+    model_.language->forward({tokens, positions, cu, slots, tables, rows, prompts}, kv_, logits_);
     return logits_;
   }
 
   // Logits of all tokens of one new sequence that arrives in chunks.
   std::vector<float> run(const std::vector<std::int32_t>& tokens, std::size_t chunk) {
     Sequence sequence;
+    sequence.prompt_length = static_cast<int>(tokens.size());
     std::vector<float> all;
     for (std::size_t begin = 0; begin < tokens.size(); begin += chunk) {
       const std::size_t end = std::min(tokens.size(), begin + chunk);
@@ -157,8 +159,8 @@ void expect_close(const std::vector<float>& got, const std::vector<float>& want,
   }
 }
 
-constexpr const char* kLlamas[] = {"llama-a",   "llama-b",    "llama-c",     "llama-31",
-                                   "llama-lin", "llama-yarn", "llama-a-bf16"};
+constexpr const char* kLlamas[] = {"llama-a",   "llama-b",    "llama-c",   "llama-31",
+                                   "llama-lin", "llama-yarn", "llama-dyn", "llama-a-bf16"};
 
 TEST_F(Goldens, LlamaEqualsTransformersElementByElement) {
   for (const char* name : kLlamas) {
@@ -192,7 +194,7 @@ constexpr WeightFormat kFormats[] = {WeightFormat::kF32, WeightFormat::kBF16, We
 
 TEST_F(Goldens, LlamaGivesTheSameBitsForEveryChunkingAndThreadCount) {
   for (const WeightFormat format : kFormats) {
-    for (const char* name : {"llama-a", "llama-c"}) {
+    for (const char* name : {"llama-a", "llama-c", "llama-dyn"}) {
       SCOPED_TRACE(testing::Message() << name << " format " << static_cast<int>(format));
       const Folder folder(name);
       Session one(folder.path(), format, KvType::kF16, 1),

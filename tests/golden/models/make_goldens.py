@@ -210,4 +210,6 @@ make_llama("llama-31", weights_of="llama-a", rope_theta=500.0, rope_scaling={
 make_llama("llama-lin", weights_of="llama-a", rope_scaling={"rope_type": "linear", "factor": 4.0})
 make_llama("llama-yarn", weights_of="llama-a", max_position_embeddings=128, rope_scaling={
     "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})
+make_llama("llama-dyn", weights_of="llama-a", max_position_embeddings=8,
+           rope_scaling={"rope_type": "dynamic", "factor": 8.0})
 make_bert()
