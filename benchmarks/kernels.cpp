@@ -68,6 +68,25 @@ std::vector<std::byte> random_weights(DType dtype, int out, int in) {
   return bytes;
 }
 
+// What the machine gives at this moment: all threads read a buffer larger than the caches.
+double stream_gbytes_per_second(ThreadPool& pool) {
+  const std::size_t words = (192u << 20) / 8, chunks = 64;
+  static const std::vector<std::uint64_t> buffer(words, 1);
+  std::vector<std::uint64_t> sums(chunks);
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    const double start = now(pool.threads() == 1);
+    pool.run(chunks, [&](int chunk, int) {
+      const std::uint64_t* p = buffer.data() + words / chunks * chunk;
+      std::uint64_t sum = 0;
+      for (std::size_t k = 0; k < words / chunks; ++k) sum += p[k];
+      sums[chunk] = sum;
+    });
+    best = std::max(best, 8e-9 * static_cast<double>(words) / (now(pool.threads() == 1) - start));
+  }
+  return sums[0] == words / chunks ? best : 0;
+}
+
 void measure(const Kind& kind, int out, int in, int rows, const Options& options,
              ThreadPool& pool) {
   if (in % dtype_info(kind.dtype).block_elements != 0) return;
@@ -141,7 +160,8 @@ int main(int argc, char** argv) {
   Options options;
   if (const int failure = parse(argc, argv, options)) return failure;
   ThreadPool pool(options.threads);
-  std::printf("isa %s, %d threads\n", kernels().name, pool.threads());
+  std::printf("isa %s, %d threads, stream read %.1f GB/s\n", kernels().name, pool.threads(),
+              stream_gbytes_per_second(pool));
   struct Shape {
     int out, in;
   };

@@ -23,7 +23,10 @@ enum class PanelKind : std::uint8_t {
 constexpr int kPanelRows = 16;
 constexpr int kGroup = 32;  // input elements per block of a panel, and per activation scale
 
-// Bytes of one panel per group of 32 inputs, in the order of PanelKind.
+// Per group of 32 inputs a panel has lines (16 rows by some inputs), then f16[16] scales and
+// f16[16] minima where its kind has them. In the order of PanelKind:
+constexpr int kPanelLineBytes[] = {64, 32, 64, 64, 64, 64, 64, 64};
+constexpr int kPanelLines[] = {32, 32, 16, 8, 8, 8, 4, 4};
 constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 576, 576, 288, 320};
 
 // Activations in blocks of at most block_rows rows: block b of n holds rows [rows*b/n,
@@ -44,15 +47,17 @@ struct ActivationView {
 
 enum class Epilogue : std::uint8_t { kStore, kAdd, kSilu, kGelu };
 
-// Panels first_panel … of one run of output rows, all in the same kinds.
+// One run of output rows, as slabs. A slab is two panels interleaved line by line, so that it is
+// one stream of whole cache lines. Plain: output rows 32 s … 32 s + 31; the last slab has one panel
+// when their number is odd. Gated: the gate and the up panel of rows 16 s … 16 s + 15; where their
+// kinds differ one panel follows the other instead.
 struct MatmulJob {
-  const std::byte* panels;
-  std::int64_t panel_stride;  // from one panel (or gate/up pair) to the next
-  std::int64_t up_offset;     // gated: from a gate panel to its up panel
+  const std::byte* slabs;
+  std::int64_t slab_bytes;
   PanelKind kind;
-  PanelKind up_kind;
+  PanelKind up_kind;  // of the second panel; differs from kind only when gated
   Epilogue epilogue;
-  int out_rows;       // valid rows of all panels together
+  int out_rows;       // valid rows
   const float* bias;  // [out_rows] or null
   float* y;           // [activation rows, y_stride], already moved to the first output row
   std::int64_t y_stride;
@@ -78,8 +83,8 @@ struct KernelTable {
   bool bf16_dot;         // BF16 panels want BF16 activations; else f32
   int float_block_rows;  // ActivationView::block_rows of f32 and bf16
   int int8_block_rows;
-  // Output rows of panels [panel_begin, panel_end), all rows of the activations.
-  void (*matmul)(const MatmulJob& job, const ActivationView& x, int panel_begin, int panel_end);
+  // Output rows of slabs [slab_begin, slab_end), all rows of the activations.
+  void (*matmul)(const MatmulJob& job, const ActivationView& x, int slab_begin, int slab_end);
   // Prepares row `row` of x: [rows, cols]; norm_weight is null for no rms_norm.
   // Elements from cols to groups * 32 become zero.
   void (*prepare_row)(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,

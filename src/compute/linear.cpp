@@ -74,7 +74,8 @@ struct PanelSource {
   std::int64_t row;
   int count;
   PanelKind kind;
-  std::int64_t offset;
+  std::int64_t slab_offset;
+  int ways, which;
 };
 
 void pack_all(const std::vector<PanelSource>& sources, int groups, std::byte* data,
@@ -83,7 +84,8 @@ void pack_all(const std::vector<PanelSource>& sources, int groups, std::byte* da
   for (auto& floats : scratch) floats.resize(static_cast<std::size_t>(groups) * kGroup);
   pool.run(static_cast<int>(sources.size()), [&](int chunk, int thread) {
     const PanelSource& source = sources[static_cast<std::size_t>(chunk)];
-    pack_panel(*source.tensor, source.row, source.count, source.kind, groups, data + source.offset,
+    pack_panel(*source.tensor, source.row, source.count, source.kind, groups,
+               {data + source.slab_offset, source.ways, source.which},
                scratch[static_cast<std::size_t>(thread)].data());
   });
 }
@@ -208,18 +210,24 @@ Linear Linear::pack(std::span<const RawTensor> parts, std::span<const float> bia
   std::vector<PanelSource> sources;
   std::int64_t offset = 0, row = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::int64_t rows = parts[i].rows(), panels = (rows + kPanelRows - 1) / kPanelRows;
+    const int bytes = panel_group_bytes(kinds[i]);
     PanelRun run;
     run.first_row = row;
-    run.rows = parts[i].rows();
+    run.rows = rows;
+    run.slabs = (panels + 1) / 2;
     run.kind = run.up_kind = kinds[i];
-    run.panel_stride = panel_bytes(kinds[i], packed->groups);
+    run.slab_bytes = std::int64_t{2} * bytes * packed->groups;
     run.offset = offset;
-    for (std::int64_t r = 0; r < run.rows; r += kPanelRows) {
-      const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, run.rows - r));
-      sources.push_back({&parts[i], r, count, kinds[i], offset});
-      offset += run.panel_stride;
+    for (std::int64_t panel = 0; panel < panels; ++panel) {
+      const std::int64_t first = panel * kPanelRows;
+      const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, rows - first));
+      const bool alone = panel % 2 == 0 && panel + 1 == panels;
+      sources.push_back({&parts[i], first, count, kinds[i], offset + panel / 2 * run.slab_bytes,
+                         alone ? 1 : 2, static_cast<int>(panel % 2)});
     }
-    row += run.rows;
+    offset += panels * bytes * packed->groups;
+    row += rows;
     packed->runs.push_back(run);
   }
   packed->data = PackedBytes(offset);
@@ -247,20 +255,27 @@ Linear Linear::pack_gated(const RawTensor& gate, const RawTensor& up, WeightForm
   const RawTensor both[] = {gate, up};
   const std::vector<PanelKind> kinds = choose_kinds(both, format);
   packed->activations = activation_format_of(kinds[0]);
+  const int gate_bytes = panel_group_bytes(kinds[0]), up_bytes = panel_group_bytes(kinds[1]);
   PanelRun run;
   run.rows = packed->out;
+  run.slabs = (run.rows + kPanelRows - 1) / kPanelRows;
   run.kind = kinds[0];
   run.up_kind = kinds[1];
-  run.up_offset = panel_bytes(kinds[0], packed->groups);
-  run.panel_stride = run.up_offset + panel_bytes(kinds[1], packed->groups);
+  run.slab_bytes = std::int64_t{gate_bytes + up_bytes} * packed->groups;
   std::vector<PanelSource> sources;
-  for (std::int64_t panel = 0; panel < run.panels(); ++panel) {
-    const std::int64_t r = panel * kPanelRows, offset = panel * run.panel_stride;
-    const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, run.rows - r));
-    sources.push_back({&gate, r, count, kinds[0], offset});
-    sources.push_back({&up, r, count, kinds[1], offset + run.up_offset});
+  for (std::int64_t slab = 0; slab < run.slabs; ++slab) {
+    const std::int64_t first = slab * kPanelRows, offset = slab * run.slab_bytes;
+    const int count = static_cast<int>(std::min<std::int64_t>(kPanelRows, run.rows - first));
+    if (kinds[0] == kinds[1]) {
+      sources.push_back({&gate, first, count, kinds[0], offset, 2, 0});
+      sources.push_back({&up, first, count, kinds[1], offset, 2, 1});
+    } else {
+      const std::int64_t gate_size = std::int64_t{gate_bytes} * packed->groups;
+      sources.push_back({&gate, first, count, kinds[0], offset, 1, 0});
+      sources.push_back({&up, first, count, kinds[1], offset + gate_size, 1, 0});
+    }
   }
-  packed->data = PackedBytes(run.panels() * run.panel_stride);
+  packed->data = PackedBytes(run.slabs * run.slab_bytes);
   packed->runs.push_back(run);
   pack_all(sources, packed->groups, packed->data.data(), pool);
 
@@ -286,27 +301,25 @@ void multiply(const Linear::Packed& w, const Activation& x, Epilogue epilogue, T
   const ActivationView view = x.storage().view();
   if (view.rows == 0) return;
   const KernelTable& table = kernels();
-  std::int64_t panels = 0;
-  for (const PanelRun& run : w.runs) panels += run.panels();
+  std::int64_t slabs = 0;
+  for (const PanelRun& run : w.runs) slabs += run.slabs;
 
   // Work in bytes of weights; beyond about eight rows the arithmetic counts, not the bytes.
   constexpr std::int64_t kBytesPerChunk = 32 * 1024;
   const std::int64_t work = w.data.size() * std::max(1, view.rows / 8);
-  const std::int64_t most = std::min<std::int64_t>(panels, pool.threads() * 4);
+  const std::int64_t most = std::min<std::int64_t>(slabs, pool.threads() * 4);
   const std::int64_t chunks = std::clamp<std::int64_t>(work / kBytesPerChunk, 1, most);
 
   pool.run(static_cast<int>(chunks), [&](int chunk, int) {
-    std::int64_t begin = panels * chunk / chunks, end = panels * (chunk + 1) / chunks;
+    std::int64_t begin = slabs * chunk / chunks, end = slabs * (chunk + 1) / chunks;
     for (const PanelRun& run : w.runs) {
-      const std::int64_t count = run.panels();
-      const std::int64_t from = std::clamp<std::int64_t>(begin, 0, count);
-      const std::int64_t to = std::clamp<std::int64_t>(end, 0, count);
-      begin -= count;
-      end -= count;
+      const std::int64_t from = std::clamp<std::int64_t>(begin, 0, run.slabs);
+      const std::int64_t to = std::clamp<std::int64_t>(end, 0, run.slabs);
+      begin -= run.slabs;
+      end -= run.slabs;
       if (from == to) continue;
       const MatmulJob job = {w.data.data() + run.offset,
-                             run.panel_stride,
-                             run.up_offset,
+                             run.slab_bytes,
                              run.kind,
                              run.up_kind,
                              epilogue,

@@ -178,104 +178,125 @@ bool is_quantized(DType dtype) { return dtype >= DType::kQ4_0; }
 
 bool has_nibbles(PanelKind kind) { return kind == PanelKind::kU4 || kind == PanelKind::kU4Min; }
 
-// Row r of group block `block`.
-void write_group(PanelKind kind, const Group& group, int r, Byte* block) {
-  if (has_nibbles(kind)) {
-    for (int e = 0; e < 16; ++e) {
-      block[e / 4 * 64 + r * 4 + e % 4] =
-          static_cast<Byte>(group.quants[e] | group.quants[e + 16] << 4);
-    }
-    write_u16(block + 256 + 2 * r, group.scale[0]);
-    if (kind == PanelKind::kU4Min) write_u16(block + 288 + 2 * r, group.minimum);
-    return;
+// The bytes of one panel, group by group (see MatmulJob in kernels.h).
+struct PanelWriter {
+  PanelWriter(const PanelPlace& place, PanelKind kind)
+      : slab(bytes(place.slab)),
+        ways(place.ways),
+        which(place.which),
+        line_bytes(kPanelLineBytes[static_cast<int>(kind)]),
+        lines(kPanelLines[static_cast<int>(kind)]),
+        group_bytes(kPanelGroupBytes[static_cast<int>(kind)]) {}
+
+  Byte* line(std::int64_t g, std::int64_t j) const {
+    return slab + g * group_bytes * ways + (j * ways + which) * line_bytes;
   }
-  for (int j = 0; j < 8; ++j) std::memcpy(block + j * 64 + r * 4, group.quants + 4 * j, 4);
-  write_u16(block + 512 + 2 * r, group.scale[0]);
-  if (kind == PanelKind::kI8x16) write_u16(block + 544 + 2 * r, group.scale[1]);
-  if (kind == PanelKind::kU7Min) write_u16(block + 544 + 2 * r, group.minimum);
+  // The first or second f16[16] after the lines.
+  Byte* scales(std::int64_t g, int i) const {
+    return slab + g * group_bytes * ways + lines * line_bytes * ways +
+           (i * ways + which) * 2 * kPanelRows;
+  }
+
+  Byte* slab;
+  int ways, which, line_bytes, lines, group_bytes;
+};
+
+void write_group(PanelKind kind, const Group& group, int r, int g, const PanelWriter& to) {
+  if (has_nibbles(kind)) {
+    for (int j = 0; j < 4; ++j) {
+      Byte* quad = to.line(g, j) + 4 * r;
+      for (int i = 0; i < 4; ++i) {
+        quad[i] = static_cast<Byte>(group.quants[4 * j + i] | group.quants[16 + 4 * j + i] << 4);
+      }
+    }
+  } else {
+    for (int j = 0; j < 8; ++j) std::memcpy(to.line(g, j) + 4 * r, group.quants + 4 * j, 4);
+  }
+  write_u16(to.scales(g, 0) + 2 * r, group.scale[0]);
+  if (kind == PanelKind::kI8x16) write_u16(to.scales(g, 1) + 2 * r, group.scale[1]);
+  if (kind == PanelKind::kU4Min || kind == PanelKind::kU7Min) {
+    write_u16(to.scales(g, 1) + 2 * r, group.minimum);
+  }
 }
 
 // Nibbles of Q4_0 and Q4_1 pair inputs as panels do: four bytes move as they are.
-void pack_q4_row(const Byte* row, bool has_minimum, int r, int groups, Byte* panel) {
-  const int head = has_minimum ? 4 : 2, from_bytes = head + 16;
-  const int to_bytes = has_minimum ? 320 : 288;
-  for (int g = 0; g < groups; ++g, row += from_bytes, panel += to_bytes) {
-    for (int j = 0; j < 4; ++j) std::memcpy(panel + j * 64 + r * 4, row + head + 4 * j, 4);
-    std::memcpy(panel + 256 + 2 * r, row, 2);
-    if (has_minimum) std::memcpy(panel + 288 + 2 * r, row + 2, 2);
+void pack_q4_row(const Byte* row, bool has_minimum, int r, int groups, const PanelWriter& to) {
+  const int head = has_minimum ? 4 : 2, stored_bytes = head + 16;
+  for (int g = 0; g < groups; ++g, row += stored_bytes) {
+    for (int j = 0; j < 4; ++j) std::memcpy(to.line(g, j) + 4 * r, row + head + 4 * j, 4);
+    std::memcpy(to.scales(g, 0) + 2 * r, row, 2);
+    if (has_minimum) std::memcpy(to.scales(g, 1) + 2 * r, row + 2, 2);
   }
 }
 
-void pack_quantized(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                    int groups, Byte* panel) {
-  const int block = kPanelGroupBytes[static_cast<int>(kind)];
-  for (int r = 0; r < count; ++r) {
-    const Byte* row = bytes(tensor.row(first_row + r));
-    if (has_nibbles(kind) && (tensor.dtype == DType::kQ4_0 || tensor.dtype == DType::kQ4_1)) {
-      pack_q4_row(row, kind == PanelKind::kU4Min, r, groups, panel);
-      continue;
-    }
-    Group group;
-    for (int g = 0; g < groups; ++g) {
-      read_group(tensor.dtype, row, g, group);
-      write_group(kind, group, r, panel + static_cast<std::int64_t>(g) * block);
-    }
+void pack_quantized_row(DType dtype, const Byte* row, PanelKind kind, int r, int groups,
+                        const PanelWriter& to) {
+  if (dtype == DType::kQ4_0 || dtype == DType::kQ4_1) {
+    pack_q4_row(row, dtype == DType::kQ4_1, r, groups, to);
+    return;
+  }
+  Group group;
+  for (int g = 0; g < groups; ++g) {
+    read_group(dtype, row, g, group);
+    write_group(kind, group, r, g, to);
   }
 }
 
-// 16-bit floats as stored. Columns beyond `in` are already zero.
-void pack_halves(const RawTensor& tensor, std::int64_t first_row, int count, bool pairs,
-                 Byte* panel) {
-  const std::int64_t in = tensor.row_elements();
-  for (int r = 0; r < count; ++r) {
-    const Byte* row = bytes(tensor.row(first_row + r));
-    if (pairs) {
-      for (std::int64_t k = 0; k < in; ++k) {
-        std::memcpy(panel + k / 2 * 64 + r * 4 + k % 2 * 2, row + 2 * k, 2);
+// Where input k of row r lies in a panel of 16-bit floats; pairs of bf16 share a dword.
+Byte* half_place(PanelKind kind, std::int64_t k, int r, const PanelWriter& to) {
+  const std::int64_t g = k / kGroup, e = k % kGroup;
+  if (kind == PanelKind::kBF16) return to.line(g, e / 2) + 4 * r + e % 2 * 2;
+  return to.line(g, e) + 2 * r;
+}
+
+// F16 and BF16 as stored. Columns beyond `in` are already zero.
+void pack_half_row(const Byte* row, std::int64_t in, PanelKind kind, int r, const PanelWriter& to) {
+  for (std::int64_t k = 0; k < in; ++k) std::memcpy(half_place(kind, k, r, to), row + 2 * k, 2);
+}
+
+// From groups * 32 values: any plain kind, and kI8 or kU4 by quantising.
+void pack_values(const float* x, PanelKind kind, int r, int groups, const PanelWriter& to) {
+  const std::int64_t count = static_cast<std::int64_t>(groups) * kGroup;
+  switch (kind) {
+    case PanelKind::kF32:
+      for (std::int64_t k = 0; k < count; ++k) {
+        std::memcpy(to.line(k / kGroup, k % kGroup) + 4 * r, x + k, 4);
       }
+      return;
+    case PanelKind::kF16:
+      for (std::int64_t k = 0; k < count; ++k) {
+        write_u16(half_place(kind, k, r, to), f32_to_f16(x[k]));
+      }
+      return;
+    case PanelKind::kBF16:
+      for (std::int64_t k = 0; k < count; ++k) {
+        write_u16(half_place(kind, k, r, to), f32_to_bf16(x[k]));
+      }
+      return;
+    default:
+      break;
+  }
+  Group group;
+  for (int g = 0; g < groups; ++g) {
+    if (kind == PanelKind::kU4) {
+      quantize_u4(x + g * kGroup, group);
     } else {
-      for (std::int64_t k = 0; k < in; ++k) std::memcpy(panel + k * 32 + r * 2, row + 2 * k, 2);
+      quantize_i8(x + g * kGroup, group);
     }
+    write_group(kind, group, r, g, to);
   }
 }
 
-// From f32 values: any plain kind, and kI8 or kU4 by quantising.
-void pack_values(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                 int groups, Byte* panel, float* scratch) {
-  const std::int64_t in = tensor.row_elements(),
-                     padded = static_cast<std::int64_t>(groups) * kGroup;
-  for (int r = 0; r < count; ++r) {
-    dequantize_row(tensor, first_row + r, scratch);
-    std::fill(scratch + in, scratch + padded, 0.0f);
-    switch (kind) {
-      case PanelKind::kF32:
-        for (std::int64_t k = 0; k < padded; ++k) {
-          std::memcpy(panel + (k * kPanelRows + r) * 4, scratch + k, 4);
-        }
-        break;
-      case PanelKind::kF16:
-        for (std::int64_t k = 0; k < padded; ++k) {
-          write_u16(panel + (k * kPanelRows + r) * 2, f32_to_f16(scratch[k]));
-        }
-        break;
-      case PanelKind::kBF16:
-        for (std::int64_t k = 0; k < padded; ++k) {
-          write_u16(panel + k / 2 * 64 + r * 4 + k % 2 * 2, f32_to_bf16(scratch[k]));
-        }
-        break;
-      default: {
-        const int block = kPanelGroupBytes[static_cast<int>(kind)];
-        Group group;
-        for (int g = 0; g < groups; ++g) {
-          if (kind == PanelKind::kU4) {
-            quantize_u4(scratch + g * kGroup, group);
-          } else {
-            quantize_i8(scratch + g * kGroup, group);
-          }
-          write_group(kind, group, r, panel + static_cast<std::int64_t>(g) * block);
-        }
-      }
+void clear_panel(PanelKind kind, int groups, const PanelWriter& to) {
+  const int sets =
+      kind == PanelKind::kI8x16 || kind == PanelKind::kU4Min || kind == PanelKind::kU7Min ? 2
+      : kind == PanelKind::kI8 || kind == PanelKind::kU4                                  ? 1
+                                                                                          : 0;
+  for (int g = 0; g < groups; ++g) {
+    for (int j = 0; j < to.lines; ++j) {
+      std::memset(to.line(g, j), 0, static_cast<std::size_t>(to.line_bytes));
     }
+    for (int i = 0; i < sets; ++i) std::memset(to.scales(g, i), 0, 2 * kPanelRows);
   }
 }
 
@@ -353,19 +374,25 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
 }
 
 void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                int groups, std::byte* panel, float* scratch) {
-  const std::int64_t size = panel_bytes(kind, groups);
-  if (count < kPanelRows || tensor.row_elements() != static_cast<std::int64_t>(groups) * kGroup) {
-    std::memset(panel, 0, static_cast<std::size_t>(size));
-  }
+                int groups, const PanelPlace& place, float* scratch) {
+  const PanelWriter to(place, kind);
+  const std::int64_t in = tensor.row_elements(),
+                     padded = static_cast<std::int64_t>(groups) * kGroup;
+  if (count < kPanelRows || in != padded) clear_panel(kind, groups, to);
   const DType dtype = tensor.dtype;
-  if (is_quantized(dtype) && panel_kind(dtype, WeightFormat::kStored) == kind) {
-    pack_quantized(tensor, first_row, count, kind, groups, bytes(panel));
-  } else if ((dtype == DType::kF16 && kind == PanelKind::kF16) ||
-             (dtype == DType::kBF16 && kind == PanelKind::kBF16)) {
-    pack_halves(tensor, first_row, count, kind == PanelKind::kBF16, bytes(panel));
-  } else {
-    pack_values(tensor, first_row, count, kind, groups, bytes(panel), scratch);
+  const bool as_stored = panel_kind(dtype, WeightFormat::kStored) == kind;
+  const bool half = dtype == DType::kF16 || dtype == DType::kBF16;
+  for (int r = 0; r < count; ++r) {
+    const Byte* row = bytes(tensor.row(first_row + r));
+    if (as_stored && is_quantized(dtype)) {
+      pack_quantized_row(dtype, row, kind, r, groups, to);
+    } else if (as_stored && half) {
+      pack_half_row(row, in, kind, r, to);
+    } else {
+      dequantize_row(tensor, first_row + r, scratch);
+      std::fill(scratch + in, scratch + padded, 0.0f);
+      pack_values(scratch, kind, r, groups, to);
+    }
   }
 }
 

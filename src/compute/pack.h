@@ -28,17 +28,15 @@ class PackedBytes {
   std::int64_t size_ = 0;
 };
 
-// Consecutive output rows whose panels have one kind. Gated: gate and up panels in turn.
+// Consecutive output rows of one kind, in slabs (see MatmulJob). Gated: gate and up rows.
 struct PanelRun {
   std::int64_t first_row = 0;
   std::int64_t rows = 0;
+  std::int64_t slabs = 0;
   PanelKind kind = PanelKind::kF32;
   PanelKind up_kind = PanelKind::kF32;
-  std::int64_t panel_stride = 0;
-  std::int64_t up_offset = 0;
-  std::int64_t offset = 0;  // of the first panel in Packed::data
-
-  std::int64_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
+  std::int64_t slab_bytes = 0;  // of every slab but a last one with a single panel
+  std::int64_t offset = 0;      // of the first slab in Packed::data
 };
 
 struct Linear::Packed {
@@ -56,14 +54,18 @@ struct Linear::Packed {
 // no matrix product takes (integers, BOOL).
 PanelKind panel_kind(DType dtype, WeightFormat format);
 
-// Packs rows [first_row, first_row + count) of `tensor` as one panel of panel_bytes(kind, groups)
-// bytes; rows beyond `count` become zero. scratch: 16 * groups * 32 floats. Threads may share
-// nothing but the tensor.
-void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                int groups, std::byte* panel, float* scratch);
+// A panel to be: number `which` of the `ways` (1 or 2) that share a slab.
+struct PanelPlace {
+  std::byte* slab;
+  int ways;
+  int which;
+};
 
-inline std::int64_t panel_bytes(PanelKind kind, int groups) {
-  return static_cast<std::int64_t>(kPanelGroupBytes[static_cast<int>(kind)]) * groups;
-}
+// Packs rows [first_row, first_row + count) of `tensor` as one panel; rows beyond `count` become
+// zero. scratch: groups * 32 floats. Calls for different panels may run at the same time.
+void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
+                int groups, const PanelPlace& place, float* scratch);
+
+inline int panel_group_bytes(PanelKind kind) { return kPanelGroupBytes[static_cast<int>(kind)]; }
 
 }  // namespace tessera

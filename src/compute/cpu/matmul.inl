@@ -20,8 +20,7 @@ constexpr int kFloatTileRows = 2;
 constexpr int kInt8TileRows = 2;
 #endif
 
-// Some rows of one block of activations, from its first group on. `stride` is the number of rows in
-// the block.
+// One block of activations; `stride` is its number of rows.
 struct TileView {
   const void* values;
   const float* scale;
@@ -33,6 +32,23 @@ struct TileView {
   int stride;
 };
 
+// Where panel `which` of a slab of kWays panels (1 or 2) has its lines and scales; slab points at
+// the group. See MatmulJob.
+template <PanelKind kKind, int kWays>
+TESSERA_INLINE const std::byte* line_of(const std::byte* slab, int which, int j) {
+  return slab + (j * kWays + which) * kPanelLineBytes[static_cast<int>(kKind)];
+}
+template <PanelKind kKind, int kWays>
+TESSERA_INLINE const std::byte* scales_of(const std::byte* slab, int which, int i) {
+  constexpr int kKindIndex = static_cast<int>(kKind);
+  return slab + kPanelLines[kKindIndex] * kPanelLineBytes[kKindIndex] * kWays +
+         (i * kWays + which) * 2 * kPanelRows;
+}
+template <PanelKind kKind, int kWays>
+constexpr int kSlabGroupBytes = kPanelGroupBytes[static_cast<int>(kKind)] * kWays;
+
+// All tiles: panels first … first + P - 1 of `slab`, T rows of activations, out: [P][T][16].
+
 template <int P, int T>
 TESSERA_INLINE void clear(F32x16 (&acc)[P][T]) {
 #pragma GCC unroll 2
@@ -42,7 +58,6 @@ TESSERA_INLINE void clear(F32x16 (&acc)[P][T]) {
   }
 }
 
-// out: [P][T][16]
 template <int P, int T>
 TESSERA_INLINE void store_tile(const F32x16 (&acc)[P][T], float* out) {
 #pragma GCC unroll 2
@@ -52,23 +67,23 @@ TESSERA_INLINE void store_tile(const F32x16 (&acc)[P][T], float* out) {
   }
 }
 
-TESSERA_INLINE F32x16 load_weights(const float* p) { return load(p); }
-TESSERA_INLINE F32x16 load_weights(const std::uint16_t* p) { return load_f16(p); }
-
-// Panel p starts p * distance bytes after `panel`.
-template <int P, int T, class Weight>
-TESSERA_INLINE void tile_plain(const std::byte* panel, std::int64_t distance, const TileView& x,
-                               float* out) {
+template <PanelKind kKind, int kWays, int P, int T>
+TESSERA_INLINE void tile_plain(const std::byte* slab, int first, const TileView& x, float* out) {
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const float*>(x.values);
   const int stride = x.stride * kGroup;
-  for (int g = 0; g < x.groups; ++g, a += stride) {
-    for (int k = 0; k < kGroup; ++k, panel += kPanelRows * sizeof(Weight)) {
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
+    for (int k = 0; k < kGroup; ++k) {
       F32x16 weights[P];
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        weights[p] = load_weights(reinterpret_cast<const Weight*>(panel + p * distance));
+        const std::byte* line = line_of<kKind, kWays>(slab, first + p, k);
+        if constexpr (kKind == PanelKind::kF32) {
+          weights[p] = load(reinterpret_cast<const float*>(line));
+        } else {
+          weights[p] = load_f16(reinterpret_cast<const std::uint16_t*>(line));
+        }
       }
 #pragma GCC unroll 12
       for (int t = 0; t < T; ++t) {
@@ -81,71 +96,63 @@ TESSERA_INLINE void tile_plain(const std::byte* panel, std::int64_t distance, co
   store_tile(acc, out);
 }
 
-template <int P, int T>
-void tile_f32(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
-  tile_plain<P, T, float>(panel, distance, x, out);
+template <int kWays, int P, int T>
+void tile_f32(const std::byte* slab, int first, const TileView& x, float* out) {
+  tile_plain<PanelKind::kF32, kWays, P, T>(slab, first, x, out);
 }
 
-template <int P, int T>
-void tile_f16(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
-  tile_plain<P, T, std::uint16_t>(panel, distance, x, out);
+template <int kWays, int P, int T>
+void tile_f16(const std::byte* slab, int first, const TileView& x, float* out) {
+  tile_plain<PanelKind::kF16, kWays, P, T>(slab, first, x, out);
 }
 
-#if defined(__AVX512BF16__)
-
-template <int P, int T>
-void tile_bf16(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_bf16(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kBF16;
   F32x16 acc[P][T];
   clear(acc);
-  const auto* a = static_cast<const std::uint16_t*>(x.values);
   const int stride = x.stride * kGroup;
-  for (int g = 0; g < x.groups; ++g, a += stride) {
+#if defined(__AVX512BF16__)
+  const auto* a = static_cast<const std::uint16_t*>(x.values);
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
 #pragma GCC unroll 2
-    for (int k = 0; k < kGroup; k += 2, panel += 64) {
+    for (int j = 0; j < kGroup / 2; ++j) {
       U8x64 weights[P];
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        weights[p] = load_u8(reinterpret_cast<const std::uint8_t*>(panel + p * distance));
+        weights[p] = load_u8(
+            reinterpret_cast<const std::uint8_t*>(line_of<kKind, kWays>(slab, first + p, j)));
       }
 #pragma GCC unroll 12
       for (int t = 0; t < T; ++t) {
-        const Quad pair = broadcast_quad(a + t * kGroup + k);
+        const Quad pair = broadcast_quad(a + t * kGroup + 2 * j);
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p) acc[p][t] = dot_bf16(acc[p][t], weights[p], pair);
       }
     }
   }
-  store_tile(acc, out);
-}
-
 #else
-
-// Without VDPBF16PS: f32 activations, weights widened. A pair of bf16 is a dword, even input low.
-template <int P, int T>
-void tile_bf16(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
-  F32x16 acc[P][T];
-  clear(acc);
+  // Without VDPBF16PS: f32 activations, weights widened. A pair of bf16 is a dword, even input low.
   const auto* a = static_cast<const float*>(x.values);
-  const int stride = x.stride * kGroup;
-  for (int g = 0; g < x.groups; ++g, a += stride) {
-    for (int k = 0; k < kGroup; k += 2, panel += 64) {
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
+    for (int j = 0; j < kGroup / 2; ++j) {
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const I32x16 pairs = load(reinterpret_cast<const std::int32_t*>(panel + p * distance));
+        const I32x16 pairs =
+            load(reinterpret_cast<const std::int32_t*>(line_of<kKind, kWays>(slab, first + p, j)));
         const F32x16 even = as_f32(shift_left<16>(pairs));
         const F32x16 odd = as_f32(pairs & set_i32(static_cast<std::int32_t>(0xffff0000u)));
 #pragma GCC unroll 12
         for (int t = 0; t < T; ++t) {
-          acc[p][t] = fma(even, set_f32(a[t * kGroup + k]), acc[p][t]);
-          acc[p][t] = fma(odd, set_f32(a[t * kGroup + k + 1]), acc[p][t]);
+          acc[p][t] = fma(even, set_f32(a[t * kGroup + 2 * j]), acc[p][t]);
+          acc[p][t] = fma(odd, set_f32(a[t * kGroup + 2 * j + 1]), acc[p][t]);
         }
       }
     }
   }
+#endif
   store_tile(acc, out);
 }
-
-#endif
 
 }  // namespace
 }  // namespace tessera

@@ -44,16 +44,16 @@ TESSERA_INLINE void dot_quads(const U8x64 (&w)[P], const std::int8_t* a, I32x16 
   }
 }
 
-// Four loads give 32 inputs: low nibbles are inputs 4j … 4j+3 of 16 rows, high ones those + 16.
-template <int P, int T>
-TESSERA_INLINE void dot_nibbles(const std::byte* panel, std::int64_t distance, const std::int8_t* a,
+// Four lines give 32 inputs: low nibbles are inputs 4j … 4j+3 of 16 rows, high ones those + 16.
+template <PanelKind kKind, int kWays, int P, int T>
+TESSERA_INLINE void dot_nibbles(const std::byte* slab, int first, const std::int8_t* a,
                                 I32x16 (&sum)[P][T]) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
     U8x64 low[P], high[P];
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) {
-      const U8x64 both = load_u8(as_bytes(panel + p * distance + j * 64));
+      const U8x64 both = load_u8(as_bytes(line_of<kKind, kWays>(slab, first + p, j)));
       low[p] = low_nibbles(both);
       high[p] = high_nibbles(both);
     }
@@ -62,26 +62,30 @@ TESSERA_INLINE void dot_nibbles(const std::byte* panel, std::int64_t distance, c
   }
 }
 
-// Lines of 16 rows x 4 inputs from `begin` to `end`.
-template <bool kSigned, int P, int T>
-TESSERA_INLINE void dot_bytes(const std::byte* panel, std::int64_t distance, const std::int8_t* a,
-                              int begin, int end, I32x16 (&sum)[P][T]) {
+// Lines of 16 rows x 4 inputs from kBegin to kEnd.
+template <bool kSigned, PanelKind kKind, int kWays, int kBegin, int kEnd, int P, int T>
+TESSERA_INLINE void dot_bytes(const std::byte* slab, int first, const std::int8_t* a,
+                              I32x16 (&sum)[P][T]) {
 #pragma GCC unroll 8
-  for (int j = begin; j < end; ++j) {
+  for (int j = kBegin; j < kEnd; ++j) {
     U8x64 quads[P];
 #pragma GCC unroll 2
-    for (int p = 0; p < P; ++p) quads[p] = load_u8(as_bytes(panel + p * distance + j * 64));
+    for (int p = 0; p < P; ++p) {
+      quads[p] = load_u8(as_bytes(line_of<kKind, kWays>(slab, first + p, j)));
+    }
     dot_quads<kSigned>(quads, a + 4 * j, sum);
   }
 }
 
-// weight_scales: f16[16] of the first panel.
-template <int P, int T>
-TESSERA_INLINE void apply_scale(const I32x16 (&sum)[P][T], const std::byte* weight_scales,
-                                std::int64_t distance, const float* scale, F32x16 (&acc)[P][T]) {
+// i: the first or second f16[16] after the lines.
+template <PanelKind kKind, int kWays, int P, int T>
+TESSERA_INLINE void apply_scale(const I32x16 (&sum)[P][T], const std::byte* slab, int first, int i,
+                                const float* scale, F32x16 (&acc)[P][T]) {
   F32x16 weight_scale[P];
 #pragma GCC unroll 2
-  for (int p = 0; p < P; ++p) weight_scale[p] = load_scales(weight_scales + p * distance);
+  for (int p = 0; p < P; ++p) {
+    weight_scale[p] = load_scales(scales_of<kKind, kWays>(slab, first + p, i));
+  }
 #pragma GCC unroll 6
   for (int t = 0; t < T; ++t) {
     const F32x16 value = set_f32(scale[t]);
@@ -92,12 +96,14 @@ TESSERA_INLINE void apply_scale(const I32x16 (&sum)[P][T], const std::byte* weig
   }
 }
 
-template <int P, int T>
-TESSERA_INLINE void apply_minimum(const std::byte* minima, std::int64_t distance,
-                                  const float* scaled_sum, F32x16 (&acc)[P][T]) {
+template <PanelKind kKind, int kWays, int P, int T>
+TESSERA_INLINE void apply_minimum(const std::byte* slab, int first, const float* scaled_sum,
+                                  F32x16 (&acc)[P][T]) {
   F32x16 minimum[P];
 #pragma GCC unroll 2
-  for (int p = 0; p < P; ++p) minimum[p] = load_scales(minima + p * distance);
+  for (int p = 0; p < P; ++p) {
+    minimum[p] = load_scales(scales_of<kKind, kWays>(slab, first + p, 1));
+  }
 #pragma GCC unroll 6
   for (int t = 0; t < T; ++t) {
     const F32x16 value = set_f32(scaled_sum[t]);
@@ -106,81 +112,86 @@ TESSERA_INLINE void apply_minimum(const std::byte* minima, std::int64_t distance
   }
 }
 
-template <int P, int T>
-void tile_u4(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_u4(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kU4;
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  for (std::int64_t g = 0; g < x.groups; ++g, panel += 288) {
+  for (std::int64_t g = 0; g < x.groups; ++g, slab += kSlabGroupBytes<kKind, kWays>) {
     I32x16 sum[P][T];
     start_at(x.start_u4 + g * x.stride, sum);
-    dot_nibbles(panel, distance, a + g * x.stride * kGroup, sum);
-    apply_scale(sum, panel + 256, distance, x.scale + g * x.stride, acc);
+    dot_nibbles<kKind, kWays>(slab, first, a + g * x.stride * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 0, x.scale + g * x.stride, acc);
   }
   store_tile(acc, out);
 }
 
-template <int P, int T>
-void tile_u4_min(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_u4_min(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kU4Min;
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  for (std::int64_t g = 0; g < x.groups; ++g, panel += 320) {
+  for (std::int64_t g = 0; g < x.groups; ++g, slab += kSlabGroupBytes<kKind, kWays>) {
     I32x16 sum[P][T];
     start_at_zero(sum);
-    dot_nibbles(panel, distance, a + g * x.stride * kGroup, sum);
-    apply_scale(sum, panel + 256, distance, x.scale + g * x.stride, acc);
-    apply_minimum(panel + 288, distance, x.scaled_sum + g * x.stride, acc);
+    dot_nibbles<kKind, kWays>(slab, first, a + g * x.stride * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 0, x.scale + g * x.stride, acc);
+    apply_minimum<kKind, kWays>(slab, first, x.scaled_sum + g * x.stride, acc);
   }
   store_tile(acc, out);
 }
 
-template <int P, int T>
-void tile_i8(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_i8(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kI8;
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  for (std::int64_t g = 0; g < x.groups; ++g, panel += 544) {
+  for (std::int64_t g = 0; g < x.groups; ++g, slab += kSlabGroupBytes<kKind, kWays>) {
     I32x16 sum[P][T];
     start_at(x.start_i8 + g * x.stride, sum);
-    dot_bytes<true>(panel, distance, a + g * x.stride * kGroup, 0, 8, sum);
-    apply_scale(sum, panel + 512, distance, x.scale + g * x.stride, acc);
+    dot_bytes<true, kKind, kWays, 0, 8>(slab, first, a + g * x.stride * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 0, x.scale + g * x.stride, acc);
   }
   store_tile(acc, out);
 }
 
 // Two scales per group: two halves of 16 inputs, one after the other.
-template <int P, int T>
-void tile_i8x16(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_i8x16(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kI8x16;
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  for (std::int64_t g = 0; g < x.groups; ++g, panel += 576) {
+  for (std::int64_t g = 0; g < x.groups; ++g, slab += kSlabGroupBytes<kKind, kWays>) {
     const std::int64_t cell = g * x.stride;
     I32x16 sum[P][T];
     start_at(x.start_low + cell, sum);
-    dot_bytes<true>(panel, distance, a + cell * kGroup, 0, 4, sum);
-    apply_scale(sum, panel + 512, distance, x.scale + cell, acc);
+    dot_bytes<true, kKind, kWays, 0, 4>(slab, first, a + cell * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 0, x.scale + cell, acc);
     std::int32_t start_high[T];
     for (int t = 0; t < T; ++t) start_high[t] = x.start_i8[cell + t] - x.start_low[cell + t];
     start_at(start_high, sum);
-    dot_bytes<true>(panel, distance, a + cell * kGroup, 4, 8, sum);
-    apply_scale(sum, panel + 544, distance, x.scale + cell, acc);
+    dot_bytes<true, kKind, kWays, 4, 8>(slab, first, a + cell * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 1, x.scale + cell, acc);
   }
   store_tile(acc, out);
 }
 
-template <int P, int T>
-void tile_u7_min(const std::byte* panel, std::int64_t distance, const TileView& x, float* out) {
+template <int kWays, int P, int T>
+void tile_u7_min(const std::byte* slab, int first, const TileView& x, float* out) {
+  constexpr PanelKind kKind = PanelKind::kU7Min;
   F32x16 acc[P][T];
   clear(acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
-  for (std::int64_t g = 0; g < x.groups; ++g, panel += 576) {
+  for (std::int64_t g = 0; g < x.groups; ++g, slab += kSlabGroupBytes<kKind, kWays>) {
     I32x16 sum[P][T];
     start_at_zero(sum);
-    dot_bytes<false>(panel, distance, a + g * x.stride * kGroup, 0, 8, sum);
-    apply_scale(sum, panel + 512, distance, x.scale + g * x.stride, acc);
-    apply_minimum(panel + 544, distance, x.scaled_sum + g * x.stride, acc);
+    dot_bytes<false, kKind, kWays, 0, 8>(slab, first, a + g * x.stride * kGroup, sum);
+    apply_scale<kKind, kWays>(sum, slab, first, 0, x.scale + g * x.stride, acc);
+    apply_minimum<kKind, kWays>(slab, first, x.scaled_sum + g * x.stride, acc);
   }
   store_tile(acc, out);
 }

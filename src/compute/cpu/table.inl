@@ -27,69 +27,69 @@ TESSERA_INLINE TileView tile_view(const ActivationView& x, std::int64_t cell, in
           stride};
 }
 
-template <int P, int T>
-TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* panel, std::int64_t distance,
-                             const TileView& x, float* out) {
+template <int kWays, int P, int T>
+TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* slab, int first, const TileView& x,
+                             float* out) {
   if constexpr (T <= kInt8TileRows) {
     switch (kind) {
       case PanelKind::kI8:
-        return tile_i8<P, T>(panel, distance, x, out);
+        return tile_i8<kWays, P, T>(slab, first, x, out);
       case PanelKind::kI8x16:
-        return tile_i8x16<P, T>(panel, distance, x, out);
+        return tile_i8x16<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU7Min:
-        return tile_u7_min<P, T>(panel, distance, x, out);
+        return tile_u7_min<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU4:
-        return tile_u4<P, T>(panel, distance, x, out);
+        return tile_u4<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU4Min:
-        return tile_u4_min<P, T>(panel, distance, x, out);
+        return tile_u4_min<kWays, P, T>(slab, first, x, out);
       default:
         break;
     }
   }
   switch (kind) {
     case PanelKind::kF32:
-      return tile_f32<P, T>(panel, distance, x, out);
+      return tile_f32<kWays, P, T>(slab, first, x, out);
     case PanelKind::kF16:
-      return tile_f16<P, T>(panel, distance, x, out);
+      return tile_f16<kWays, P, T>(slab, first, x, out);
     case PanelKind::kBF16:
-      return tile_bf16<P, T>(panel, distance, x, out);
+      return tile_bf16<kWays, P, T>(slab, first, x, out);
     default:
       return;
   }
 }
 
 // Blocks have as many rows as a tile takes (kernel_table()). out: [P][rows][16]
-template <int P>
-void multiply_tile(PanelKind kind, const std::byte* panel, std::int64_t distance, const TileView& x,
+template <int kWays, int P>
+void multiply_tile(PanelKind kind, const std::byte* slab, int first, const TileView& x,
                    float* out) {
   switch (x.stride) {
     case 1:
-      return run_tile<P, 1>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 1>(kind, slab, first, x, out);
     case 2:
-      return run_tile<P, 2>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 2>(kind, slab, first, x, out);
 #if defined(__AVX2__)
     case 3:
-      return run_tile<P, 3>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 3>(kind, slab, first, x, out);
     case 4:
-      return run_tile<P, 4>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 4>(kind, slab, first, x, out);
 #endif
 #if defined(__AVX512F__)
     case 5:
-      return run_tile<P, 5>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 5>(kind, slab, first, x, out);
     case 6:
-      return run_tile<P, 6>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 6>(kind, slab, first, x, out);
     case 7:
-      return run_tile<P, 7>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 7>(kind, slab, first, x, out);
     case 8:
-      return run_tile<P, 8>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 8>(kind, slab, first, x, out);
     case 9:
-      return run_tile<P, 9>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 9>(kind, slab, first, x, out);
     case 10:
-      return run_tile<P, 10>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 10>(kind, slab, first, x, out);
     case 11:
-      return run_tile<P, 11>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 11>(kind, slab, first, x, out);
     case 12:
-      return run_tile<P, 12>(kind, panel, distance, x, out);
+      return run_tile<kWays, P, 12>(kind, slab, first, x, out);
 #endif
     default:
       return;
@@ -132,46 +132,49 @@ void finish_tile(const MatmulJob& job, int panel, int row, int rows, const float
   }
 }
 
-// All panels from `from` to `to` for one block of activations.
+// Slabs [from, to) for one block of activations.
 void multiply_block(const MatmulJob& job, const TileView& x, int row, int from, int to) {
   alignas(64) float tile[2 * kFloatTileRows * kPanelRows];
-  const int rows = x.stride, half = rows * kPanelRows;
-  if (job.epilogue == Epilogue::kSilu || job.epilogue == Epilogue::kGelu) {
-    for (int panel = from; panel < to; ++panel) {
-      const std::byte* gate = job.panels + panel * job.panel_stride;
-      if (kTilePanels == 2 && job.kind == job.up_kind) {
-        multiply_tile<kTilePanels>(job.kind, gate, job.up_offset, x, tile);
-      } else {
-        multiply_tile<1>(job.kind, gate, 0, x, tile);
-        multiply_tile<1>(job.up_kind, gate + job.up_offset, 0, x, tile + half);
-      }
-      finish_tile(job, panel, row, rows, tile, tile + half);
+  const int rows = x.stride;
+  float* const second = tile + rows * kPanelRows;
+  const bool gated = job.epilogue == Epilogue::kSilu || job.epilogue == Epilogue::kGelu;
+  for (int slab = from; slab < to; ++slab) {
+    const std::byte* w = job.slabs + slab * job.slab_bytes;
+    if (!gated && (2 * slab + 1) * kPanelRows >= job.out_rows) {
+      multiply_tile<1, 1>(job.kind, w, 0, x, tile);
+      finish_tile(job, 2 * slab, row, rows, tile, nullptr);
+      continue;
     }
-    return;
-  }
-  int panel = from;
-  for (; kTilePanels == 2 && panel + 2 <= to; panel += 2) {
-    multiply_tile<kTilePanels>(job.kind, job.panels + panel * job.panel_stride, job.panel_stride, x,
-                               tile);
-    finish_tile(job, panel, row, rows, tile, nullptr);
-    finish_tile(job, panel + 1, row, rows, tile + half, nullptr);
-  }
-  for (; panel < to; ++panel) {
-    multiply_tile<1>(job.kind, job.panels + panel * job.panel_stride, 0, x, tile);
-    finish_tile(job, panel, row, rows, tile, nullptr);
+    if (job.kind != job.up_kind) {
+      const std::int64_t gate_bytes =
+          static_cast<std::int64_t>(kPanelGroupBytes[static_cast<int>(job.kind)]) * x.groups;
+      multiply_tile<1, 1>(job.kind, w, 0, x, tile);
+      multiply_tile<1, 1>(job.up_kind, w + gate_bytes, 0, x, second);
+    } else if constexpr (kTilePanels == 2) {
+      multiply_tile<2, 2>(job.kind, w, 0, x, tile);
+    } else {
+      multiply_tile<2, 1>(job.kind, w, 0, x, tile);
+      multiply_tile<2, 1>(job.kind, w, 1, x, second);
+    }
+    if (gated) {
+      finish_tile(job, slab, row, rows, tile, second);
+    } else {
+      finish_tile(job, 2 * slab, row, rows, tile, nullptr);
+      finish_tile(job, 2 * slab + 1, row, rows, second, nullptr);
+    }
   }
 }
 
 // Weights that stay in L2 while all blocks of activations pass.
-constexpr std::int64_t kPanelBlockBytes = 192 * 1024;
+constexpr std::int64_t kSlabBlockBytes = 192 * 1024;
 
-void matmul(const MatmulJob& job, const ActivationView& x, int panel_begin, int panel_end) {
+void matmul(const MatmulJob& job, const ActivationView& x, int slab_begin, int slab_end) {
   const int value_bytes = activation_bytes(job.kind);
   const int blocks = block_count(x.rows, x.block_rows);
-  const std::int64_t fit = kPanelBlockBytes / job.panel_stride / 2 * 2;
-  const int step = fit < 2 ? 2 : static_cast<int>(fit < 64 ? fit : 64);
-  for (int from = panel_begin; from < panel_end; from += step) {
-    const int to = from + step < panel_end ? from + step : panel_end;
+  const std::int64_t fit = kSlabBlockBytes / job.slab_bytes;
+  const int step = fit < 1 ? 1 : static_cast<int>(fit < 32 ? fit : 32);
+  for (int from = slab_begin; from < slab_end; from += step) {
+    const int to = from + step < slab_end ? from + step : slab_end;
     for (int block = 0; block < blocks; ++block) {
       const int row = block_begin(x.rows, blocks, block);
       const int rows = block_begin(x.rows, blocks, block + 1) - row;
