@@ -97,6 +97,7 @@ Bert::Bert(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions& 
     info_.weight_bytes += layer.qkv.bytes() + layer.attention_output.bytes() +
                           layer.intermediate.bytes() + layer.output.bytes();
   }
+  checkpoint_.release_pages();  // everything but the word embeddings has been repacked
 }
 
 Linear Bert::dense(const std::string& name, std::int64_t out, std::int64_t in,

@@ -88,6 +88,8 @@ Llama::Llama(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions
                               : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
 
+  checkpoint_.release_pages();  // everything but the embedding rows has been repacked
+
   info_.weight_bytes = lm_head_.bytes();
   for (const Layer& layer : layers_) {
     info_.weight_bytes += layer.qkv_proj.bytes() + layer.o_proj.bytes() +
