@@ -175,6 +175,9 @@ void Server::Impl::stop_accepting() {
   acceptor.close(ignored);
   pause.cancel();
   if (!options().unix_path.empty()) ::unlink(options().unix_path.c_str());
+  std::lock_guard lock(state->mutex);
+  state->stopped = true;
+  state->all_ended.notify_all();
 }
 
 void Server::Impl::cut_all() {
@@ -200,18 +203,20 @@ Server::Server(asio::any_io_executor executor, const Router& router, ServerOptio
 }
 
 Server::~Server() {
-  impl_->state->draining = true;
+  ServerState& state = *impl_->state;
+  state.draining = true;
   asio::post(impl_->strand, [impl = impl_] { impl->stop_accepting(); });
-  // A connection accepted meanwhile is caught by the next round.
+  auto ended = [&] { return state.stopped && state.sessions.empty(); };
   auto limit = std::chrono::steady_clock::now() + kUnwindLimit;
-  while (impl_->session_count() > 0 && std::chrono::steady_clock::now() < limit) {
-    impl_->cut_all();
-    std::unique_lock lock(impl_->state->mutex);
-    impl_->state->all_ended.wait_for(lock, kAcceptPause,
-                                     [&] { return impl_->state->sessions.empty(); });
+  std::unique_lock lock(state.mutex);
+  while (!ended() && std::chrono::steady_clock::now() < limit) {
+    lock.unlock();
+    impl_->cut_all();  // in rounds: a connection may just have been accepted
+    lock.lock();
+    state.all_ended.wait_for(lock, kAcceptPause, ended);
   }
-  if (std::size_t left = impl_->session_count(); left > 0) {
-    log_error("http", "connections did not unwind in time", {{"count", left}});
+  if (!ended()) {
+    log_error("http", "connections did not unwind in time", {{"count", state.sessions.size()}});
   }
 }
 

@@ -36,9 +36,10 @@ struct ServerState {
   std::atomic<int> active_requests{0};
   std::atomic<bool> draining{false};
 
-  std::mutex mutex;                   // guards sessions
-  std::condition_variable all_ended;  // signalled when sessions becomes empty
+  std::mutex mutex;                   // guards what follows
+  std::condition_variable all_ended;  // signalled when sessions becomes empty, or stopped true
   std::list<std::weak_ptr<Session>> sessions;
+  bool stopped = false;  // nothing is accepted any more
 };
 
 class Session : public std::enable_shared_from_this<Session> {

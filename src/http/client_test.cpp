@@ -1,0 +1,459 @@
+#include "http/client.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "http/test_support.h"
+#include "http/timeout.h"
+
+namespace tessera::http {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of its own for each test, removed at the end.
+struct TempFolder {
+  TempFolder() {
+    std::string pattern = (fs::temp_directory_path() / "http_test_XXXXXX").string();
+    path = ::mkdtemp(pattern.data());
+  }
+  ~TempFolder() { fs::remove_all(path); }
+  fs::path path;
+};
+
+// A self-signed certificate for "localhost" and its key.
+TlsFiles make_certificate(const fs::path& folder) {
+  EVP_PKEY* key = EVP_EC_gen("P-256");
+  X509* certificate = X509_new();
+  X509_set_version(certificate, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+  X509_set_pubkey(certificate, key);
+  X509_NAME* name = X509_get_subject_name(certificate);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+  X509_set_issuer_name(certificate, name);
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* names =
+      X509V3_EXT_conf_nid(nullptr, &context, NID_subject_alt_name, "DNS:localhost");
+  X509_add_ext(certificate, names, -1);
+  X509_EXTENSION_free(names);
+  X509_sign(certificate, key, EVP_sha256());
+  TlsFiles files{(folder / "cert.pem").string(), (folder / "key.pem").string()};
+  FILE* file = std::fopen(files.certificate_pem_path.c_str(), "w");
+  PEM_write_X509(file, certificate);
+  std::fclose(file);
+  file = std::fopen(files.private_key_pem_path.c_str(), "w");
+  PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+  std::fclose(file);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return files;
+}
+
+// A server that says exactly what it is told: one script per connection, in order.
+class ScriptedServer {
+ public:
+  struct Step {
+    std::string send;
+    std::chrono::milliseconds wait{0};  // before sending
+  };
+  // One list per connection; each step follows a request head (or, when `more`, the step before).
+  using Script = std::vector<Step>;
+
+  explicit ScriptedServer(std::vector<Script> scripts) : scripts_(std::move(scripts)) {
+    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+    ::listen(fd_, 16);
+    socklen_t length = sizeof(address);
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { run(); });
+  }
+  ~ScriptedServer() {
+    ::shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    ::close(fd_);
+  }
+  std::uint16_t port() const { return port_; }
+  int connections() const { return connections_; }
+  int requests() const { return requests_; }
+
+ private:
+  void run() {
+    for (const Script& script : scripts_) {
+      int peer = ::accept(fd_, nullptr, nullptr);
+      if (peer < 0) return;
+      ++connections_;
+      timeval limit{5, 0};
+      ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+      std::string seen;
+      for (const Step& step : script) {
+        if (!read_request(peer, seen)) break;
+        ++requests_;
+        std::this_thread::sleep_for(step.wait);
+        if (::send(peer, step.send.data(), step.send.size(), MSG_NOSIGNAL) < 0) break;
+      }
+      ::close(peer);
+    }
+  }
+  static bool read_request(int peer, std::string& seen) {
+    std::size_t end;
+    while ((end = seen.find("\r\n\r\n")) == std::string::npos) {
+      char bytes[4096];
+      ssize_t got = ::recv(peer, bytes, sizeof(bytes), 0);
+      if (got <= 0) return false;
+      seen.append(bytes, static_cast<std::size_t>(got));
+    }
+    seen.erase(0, end + 4);
+    return true;
+  }
+
+  std::vector<Script> scripts_;
+  int fd_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<int> connections_{0}, requests_{0};
+  std::thread thread_;
+};
+
+struct Reply {
+  int status = 0;
+  Headers headers;
+  std::string body;
+};
+
+asio::awaitable<Reply> fetch(Client& client, ClientRequest request) {
+  ClientResponse response = co_await client.send(std::move(request));
+  Reply reply{response.status, std::move(response.headers), {}};
+  reply.body = co_await read_all(*response.body, 100u << 20);
+  co_return reply;
+}
+
+class HttpClient : public ServerTest {
+ protected:
+  HttpClient() {
+    router_.add("POST", "/echo",
+                [](Request request) -> asio::awaitable<Response> {
+                  Response response = Response::json(request.body);
+                  response.headers.add("x-host",
+                                       std::string(request.headers.get("host").value_or("none")));
+                  co_return response;
+                },
+                {.max_body_bytes = 20u << 20});
+    router_.add("GET", "/stream", [](Request) -> asio::awaitable<Response> {
+      class Counter : public BodyStream {
+        int left_ = 5;
+        asio::awaitable<std::optional<std::string>> next() override {
+          if (left_ == 0) co_return std::nullopt;
+          co_return std::to_string(left_--);
+        }
+      };
+      Response response;
+      response.stream = std::make_unique<Counter>();
+      co_return response;
+    });
+  }
+  void TearDown() override {
+    client_.reset();
+    ServerTest::TearDown();
+  }
+
+  Client& client(ClientOptions options = {}) {
+    if (!client_) client_ = std::make_unique<Client>(pool_.get_executor(), std::move(options));
+    return *client_;
+  }
+  Reply run(ClientRequest request) {
+    return asio::co_spawn(asio::make_strand(pool_), fetch(client(), std::move(request)),
+                          asio::use_future)
+        .get();
+  }
+  Error failure_of(ClientRequest request) {
+    try {
+      Reply reply = run(std::move(request));
+      ADD_FAILURE() << "status " << reply.status << ", body " << reply.body;
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(ErrorKind::kInternal, "none");
+  }
+  static ClientRequest to(std::uint16_t port, std::string method = "GET", std::string target = "/",
+                          std::string body = "") {
+    ClientRequest request;
+    request.origin.host = "127.0.0.1";
+    request.origin.port = port;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.body = std::move(body);
+    request.timeouts = {2s, 2s, 2s};
+    return request;
+  }
+
+  std::unique_ptr<Client> client_;
+};
+
+TEST(ParseUrl, Forms) {
+  auto [origin, path] = parse_url("https://Example.com/base/path?q=1#frag");
+  EXPECT_EQ(origin, (Origin{"https", "example.com", 443, ""}));
+  EXPECT_EQ(path, "/base/path?q=1");
+  EXPECT_EQ(parse_url("http://h:81").first.port, 81);
+  EXPECT_EQ(parse_url("http://h:81").second, "/");
+  EXPECT_EQ(parse_url("http://h?x=1").second, "/?x=1");
+  EXPECT_EQ(parse_url("http://[::1]:8080/").first.host, "::1");
+  for (const char* bad :
+       {"", "h", "ftp://h", "http://", "http://:80", "http://h:0", "http://h:99999", "http://h:x",
+        "http://u:p@h", "http://[::1", "http://a:b:c", "http://h/a b", "http://h/\n"}) {
+    EXPECT_THROW(parse_url(bad), Error) << bad;
+  }
+}
+
+TEST_F(HttpClient, RequestsShareAConnection) {
+  start();
+  for (int i = 0; i < 5; ++i) {
+    Reply reply = run(to(server_->port(), "POST", "/echo", std::string(i * 100000, 'x')));
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body.size(), i * 100000u);
+    EXPECT_EQ(reply.headers.get("X-Host"), "127.0.0.1:" + std::to_string(server_->port()));
+  }
+  EXPECT_EQ(run(to(server_->port(), "GET", "/stream")).body, "54321");
+  EXPECT_EQ(run(to(server_->port(), "HEAD", "/stream")).body, "");
+  EXPECT_EQ(run(to(server_->port(), "GET", "/missing")).status, 404);
+}
+
+TEST_F(HttpClient, PooledConnectionIsReused) {
+  std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  ScriptedServer server({{{ok}, {ok}, {ok}}});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(run(to(server.port())).body, "ok");
+  EXPECT_EQ(server.connections(), 1);
+  EXPECT_EQ(server.requests(), 3);
+}
+
+TEST_F(HttpClient, FramingsOfBodies) {
+  ScriptedServer server({
+      {{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"},
+       {"HTTP/1.1 204 No Content\r\n\r\n"},
+       {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"}},
+      {{"HTTP/1.0 200 OK\r\n\r\nto the end"}},
+  });
+  EXPECT_EQ(run(to(server.port())).body, "abc");
+  EXPECT_EQ(run(to(server.port())).status, 204);
+  EXPECT_EQ(run(to(server.port())).body, "x");
+  EXPECT_EQ(run(to(server.port())).body, "to the end");
+  EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_F(HttpClient, StalePooledConnectionIsReplacedOnce) {
+  std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  // The first connection closes after one answer; the next is closed when the second request is
+  // already under way, which no look at the socket can foresee.
+  ScriptedServer server({{{ok}}, {{ok}, {""}}, {{ok}}, {{""}}});
+  EXPECT_EQ(run(to(server.port())).body, "ok");
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(run(to(server.port())).body, "ok");
+  EXPECT_EQ(run(to(server.port(), "GET", "/again")).body, "ok");
+  EXPECT_EQ(server.connections(), 3);
+  // A fresh connection that is closed is an error.
+  std::this_thread::sleep_for(20ms);
+  Error error = failure_of(to(server.port()));
+  EXPECT_EQ(error.kind, ErrorKind::kUpstreamBadGateway);
+  EXPECT_NE(error.message.find("closed before the first byte"), std::string::npos) << error.message;
+}
+
+TEST_F(HttpClient, BrokenAnswers) {
+  ScriptedServer server(
+      {{{"nonsense\r\n\r\n"}},
+       {{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"}},
+       {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"}},
+       {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}},
+       {{"HTTP/1.1 200 OK\r\nX: " + std::string(200000, 'x') + "\r\nContent-Length: 0\r\n\r\n"}},
+       {{"HTTP/1.1 200 OK\r\nX: " + std::string(2000000, 'x')}}});
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(failure_of(to(server.port())).kind, ErrorKind::kUpstreamBadGateway);
+  }
+  EXPECT_EQ(run(to(server.port())).headers.get("x")->size(), 200000u);
+  EXPECT_EQ(failure_of(to(server.port())).kind, ErrorKind::kUpstreamBadGateway);
+}
+
+TEST_F(HttpClient, AnswerBeforeTheBodyIsRead) {
+  start();
+  router_.add("POST", "/small", [](Request) -> asio::awaitable<Response> { co_return Response{}; },
+              {.max_body_bytes = 10});
+  Reply reply = run(to(server_->port(), "POST", "/small", std::string(8u << 20, 'x')));
+  EXPECT_EQ(reply.status, 413);
+}
+
+TEST_F(HttpClient, Timeouts) {
+  std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+  ScriptedServer server({{{"late", 500ms}}, {{head + "a"}, {"", 500ms}}});
+  ClientRequest request = to(server.port());
+  request.timeouts.first_byte = 100ms;
+  auto begin = std::chrono::steady_clock::now();
+  Error error = failure_of(request);
+  EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded);
+  EXPECT_NE(error.message.find("0.1 s"), std::string::npos) << error.message;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 400ms);
+  request.timeouts = {2s, 2s, 100ms};
+  EXPECT_EQ(failure_of(request).kind, ErrorKind::kDeadlineExceeded);
+}
+
+TEST_F(HttpClient, CannotConnect) {
+  std::uint16_t port;
+  {
+    ScriptedServer gone({});
+    port = gone.port();
+  }
+  Error refused = failure_of(to(port));
+  EXPECT_EQ(refused.kind, ErrorKind::kUpstreamBadGateway);
+  EXPECT_NE(refused.message.find("127.0.0.1:" + std::to_string(port)), std::string::npos);
+  ClientRequest unknown = to(80);
+  unknown.origin.host = "does-not-exist.invalid";
+  Error error = failure_of(unknown);
+  EXPECT_TRUE(error.kind == ErrorKind::kUpstreamBadGateway ||
+              error.kind == ErrorKind::kDeadlineExceeded);
+  ClientRequest missing = to(80);
+  missing.origin.unix_path = "/nonexistent/socket";
+  EXPECT_EQ(failure_of(missing).kind, ErrorKind::kUpstreamBadGateway);
+  ClientRequest blank = to(port);
+  blank.target = "/a b";
+  EXPECT_EQ(failure_of(blank).kind, ErrorKind::kBadValue);
+}
+
+TEST_F(HttpClient, UnixSocket) {
+  TempFolder folder;
+  ServerOptions options;
+  options.unix_path = (folder.path / "s.sock").string();
+  start(options);
+  ClientRequest request = to(0, "POST", "/echo", "by file");
+  request.origin = {};
+  request.origin.unix_path = options.unix_path;
+  Reply reply = run(request);
+  EXPECT_EQ(reply.body, "by file");
+  EXPECT_EQ(reply.headers.get("x-host"), "localhost");
+  EXPECT_THROW(Server(pool_.get_executor(), router_, options), Error);  // it is in use
+  client_.reset();
+  server_.reset();
+  EXPECT_FALSE(fs::exists(options.unix_path));
+  // A file left behind by a process that died is no obstacle.
+  sockaddr_un stale{};
+  stale.sun_family = AF_UNIX;
+  std::strcpy(stale.sun_path, options.unix_path.c_str());
+  int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&stale), sizeof(stale)), 0);
+  ::close(fd);
+  start(options);
+  EXPECT_EQ(run(request).status, 200);
+}
+
+TEST_F(HttpClient, Tls) {
+  TempFolder folder;
+  ServerOptions options;
+  options.tls = make_certificate(folder.path);
+  start(options);
+  client({.ca_file = options.tls->certificate_pem_path});
+  ClientRequest request = to(server_->port(), "POST", "/echo", "secret");
+  request.origin.scheme = "https";
+  request.origin.host = "localhost";
+  EXPECT_EQ(run(request).body, "secret");
+  request.body = std::string(3u << 20, 'x');
+  EXPECT_EQ(run(request).body.size(), request.body.size());
+  request.method = "GET";
+  request.target = "/stream";
+  request.body.clear();
+  EXPECT_EQ(run(request).body, "54321");
+  // Another name than the certificate's.
+  request.origin.host = "127.0.0.1";
+  Error name = failure_of(request);
+  EXPECT_EQ(name.kind, ErrorKind::kUpstreamBadGateway);
+  EXPECT_NE(name.message.find("TLS handshake failed"), std::string::npos) << name.message;
+  // A certificate that nobody vouches for.
+  client_.reset();
+  request.origin.host = "localhost";
+  Error untrusted = failure_of(request);
+  EXPECT_NE(untrusted.message.find("self-signed"), std::string::npos) << untrusted.message;
+  // Bare HTTP on the TLS port.
+  request.origin.scheme = "http";
+  EXPECT_EQ(failure_of(request).kind, ErrorKind::kUpstreamBadGateway);
+  options.tls->private_key_pem_path = "/nonexistent";
+  EXPECT_THROW(Server(pool_.get_executor(), router_, options), Error);
+}
+
+TEST_F(HttpClient, DroppedBodyClosesTheConnection) {
+  std::atomic<bool> destroyed = false;
+  router_.add("GET", "/endless", [&](Request) -> asio::awaitable<Response> {
+    struct Endless : BodyStream {
+      explicit Endless(std::atomic<bool>& destroyed) : destroyed(destroyed) {}
+      ~Endless() override { destroyed = true; }
+      asio::awaitable<std::optional<std::string>> next() override {
+        asio::steady_timer timer(co_await asio::this_coro::executor, 5ms);
+        co_await timer.async_wait(asio::use_awaitable);
+        co_return "x";
+      }
+      std::atomic<bool>& destroyed;
+    };
+    Response response;
+    response.stream = std::make_unique<Endless>(destroyed);
+    co_return response;
+  });
+  start();
+  auto first_piece = [](Client& client, ClientRequest request) -> asio::awaitable<std::string> {
+    ClientResponse response = co_await client.send(std::move(request));
+    co_return (co_await response.body->next()).value_or("end");
+  };
+  EXPECT_EQ(asio::co_spawn(asio::make_strand(pool_),
+                           first_piece(client(), to(server_->port(), "GET", "/endless")),
+                           asio::use_future)
+                .get(),
+            "x");
+  EXPECT_TRUE(eventually([&] { return destroyed.load(); }));
+  // The same when the reader is cancelled while it waits.
+  destroyed = false;
+  auto read_on = [](Client& client, ClientRequest request) -> asio::awaitable<void> {
+    co_await with_timeout(100ms, fetch(client, std::move(request)), "reading");
+  };
+  auto cancelled =
+      asio::co_spawn(asio::make_strand(pool_),
+                     read_on(client(), to(server_->port(), "GET", "/endless")), asio::use_future);
+  try {
+    cancelled.get();
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded);
+  }
+  EXPECT_TRUE(eventually([&] { return destroyed.load(); }));
+}
+
+TEST_F(HttpClient, ReadAllLimit) {
+  start();
+  auto read = [](Client& client, ClientRequest request) -> asio::awaitable<std::string> {
+    ClientResponse response = co_await client.send(std::move(request));
+    co_return co_await read_all(*response.body, 100);
+  };
+  auto got =
+      asio::co_spawn(asio::make_strand(pool_),
+                     read(client(), to(server_->port(), "POST", "/echo", std::string(101, 'x'))),
+                     asio::use_future);
+  EXPECT_THROW(got.get(), Error);
+}
+
+TEST_F(HttpClient, ManyAtOnce) {
+  start();
+  std::vector<std::future<Reply>> replies;
+  for (int i = 0; i < 200; ++i) {
+    replies.push_back(
+        asio::co_spawn(asio::make_strand(pool_),
+                       fetch(client(), to(server_->port(), "POST", "/echo", std::to_string(i))),
+                       asio::use_future));
+  }
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(replies[i].get().body, std::to_string(i));
+}
+
+}  // namespace
+}  // namespace tessera::http
