@@ -86,6 +86,9 @@ struct Usage {
   bool operator==(const Usage&) const = default;
 };
 
+// Reads the object that stands after "usage":; nullopt when it is none.
+std::optional<Usage> parse_usage(std::string_view json);
+
 // Asked for by the header x-tessera-timings; unknown ones are null.
 struct Timings {
   std::optional<double> queue_ms, prefill_ms, ttft_ms, decode_ms, tokens_per_s;

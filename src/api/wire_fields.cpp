@@ -54,8 +54,9 @@ const json::object& object_or_empty(const json::object& object, std::string_view
   return value != nullptr && value->is_object() ? value->get_object() : kEmpty;
 }
 
-std::optional<Usage> read_usage(const json::object& object) {
-  const json::object& usage = object_or_empty(object, "usage");
+namespace {
+
+std::optional<Usage> usage_from(const json::object& usage) {
   if (usage.empty()) return std::nullopt;
   Usage out;
   out.prompt_tokens = int_or_zero(usage, "prompt_tokens");
@@ -66,6 +67,19 @@ std::optional<Usage> read_usage(const json::object& object) {
   out.reasoning_tokens =
       maybe_int(object_or_empty(usage, "completion_tokens_details"), "reasoning_tokens");
   return out;
+}
+
+}  // namespace
+
+std::optional<Usage> read_usage(const json::object& object) {
+  return usage_from(object_or_empty(object, "usage"));
+}
+
+std::optional<Usage> parse_usage(std::string_view text) {
+  boost::system::error_code error;
+  const json::value value = json::parse(text, error);
+  if (error || !value.is_object()) return std::nullopt;
+  return usage_from(value.get_object());
 }
 
 std::optional<FinishReason> read_finish_reason(const json::object& choice) {

@@ -1,0 +1,81 @@
+#include "api/json_scan.h"
+
+namespace tessera::api {
+namespace {
+
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  std::optional<std::string_view> find(std::string_view name) {
+    if (!take('{')) return std::nullopt;
+    for (;;) {
+      const std::optional<std::string_view> key = string();
+      if (!key || !take(':')) return std::nullopt;
+      const std::optional<std::string_view> value = skip_value();
+      if (!value) return std::nullopt;
+      if (*key == name) return value;
+      if (!take(',')) return std::nullopt;
+    }
+  }
+
+ private:
+  void skip_blanks() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+  }
+
+  bool take(char wanted) {
+    skip_blanks();
+    if (at_ >= text_.size() || text_[at_] != wanted) return false;
+    ++at_;
+    return true;
+  }
+
+  // At a quote: to behind the closing one. The content between them, escapes as they are.
+  std::optional<std::string_view> string() {
+    if (!take('"')) return std::nullopt;
+    const std::size_t begin = at_;
+    for (;;) {
+      at_ = text_.find_first_of("\"\\", at_);
+      if (at_ == std::string_view::npos) return std::nullopt;
+      if (text_[at_] == '"') return text_.substr(begin, at_++ - begin);
+      if ((at_ += 2) > text_.size()) return std::nullopt;
+    }
+  }
+
+  std::optional<std::string_view> skip_value() {
+    skip_blanks();
+    const std::size_t begin = at_;
+    int depth = 0;
+    do {
+      at_ = text_.find_first_of("\"[]{},", at_);
+      if (at_ == std::string_view::npos) return std::nullopt;
+      switch (text_[at_]) {
+        case '"':
+          if (!string()) return std::nullopt;
+          continue;
+        case '[':
+        case '{':
+          ++depth;
+          break;
+        case ',':
+          if (depth == 0) return text_.substr(begin, at_ - begin);
+          break;
+        default:  // a closing bracket; at depth 0 it is that of the object itself
+          if (depth-- == 0) return text_.substr(begin, at_ - begin);
+      }
+      ++at_;
+    } while (true);
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+std::optional<std::string_view> top_level_member(std::string_view object, std::string_view name) {
+  return Scanner(object).find(name);
+}
+
+}  // namespace tessera::api

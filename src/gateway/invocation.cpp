@@ -1,0 +1,364 @@
+#include "gateway/invocation.h"
+
+#include <algorithm>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "base/clock.h"
+#include "base/strings.h"
+#include "gateway/attempt.h"
+#include "gateway/authenticate.h"
+#include "gateway/present.h"
+#include "gateway/relay.h"
+#include "gateway/task_request.h"
+#include "gateway/traffic.h"
+#include "gateway/upstream.h"
+
+namespace tessera::gateway {
+namespace {
+
+using catalog::Task;
+
+constexpr int kRollOutRetrySeconds = 30;
+constexpr std::size_t kMaxHeaderValue = 1024;
+
+// What is known about a request on its way. References live as long as the snapshot.
+struct Call {
+  http::Request request;
+  QueryRoute route;
+  std::shared_ptr<const catalog::Snapshot> snapshot;
+  const catalog::Principal* principal = nullptr;
+  std::unique_ptr<UsageMeter> meter;
+  http::Headers answer_headers;  // of every answer from here on, errors too
+};
+
+std::optional<std::string_view> param(const http::Request& request, std::string_view name) {
+  const auto found = request.params.find(name);
+  if (found == request.params.end()) return std::nullopt;
+  return found->second;
+}
+
+void check_content_type(const http::Headers& headers) {
+  const std::string type = to_lower(headers.get("content-type").value_or(""));
+  if (!type.starts_with("multipart/") && !type.starts_with("application/x-www-form-urlencoded")) {
+    return;
+  }
+  throw Error(ErrorKind::kUnsupportedMediaType,
+              "Content type " + quote_for_message(type) +
+                  " is not supported; send the body as application/json.");
+}
+
+// --- Which endpoint? (0.4 stage 3, 8.4) ---
+
+Error not_found(std::string_view name, bool named_by_body) {
+  return Error(ErrorKind::kEndpointNotFound,
+               "Endpoint with name " + quote_for_message(name) + " does not exist.",
+               named_by_body ? "model" : "");
+}
+
+Error retired(std::string_view name, const catalog::Lifecycle& lifecycle, bool named_by_body) {
+  Error error = not_found(name, named_by_body);
+  error.kind = ErrorKind::kEndpointRetired;
+  error.message = catalog::retired_message({std::string(name), lifecycle});
+  return error;
+}
+
+// A redirect goes on to the replacement while that one can answer, and for its task.
+const catalog::Endpoint& follow(const Call& call, std::string_view name,
+                                const catalog::Lifecycle& lifecycle, bool named_by_body) {
+  const catalog::Endpoint* replacement = lifecycle.state == catalog::LifecycleState::kRedirect
+                                             ? call.snapshot->find_endpoint(lifecycle.replacement)
+                                             : nullptr;
+  // All retired models were of the chat task.
+  if (replacement == nullptr || !replacement->ready() || replacement->task != Task::kChat) {
+    throw retired(name, lifecycle, named_by_body);
+  }
+  return *replacement;
+}
+
+const catalog::Endpoint& find_endpoint(Call& call, std::string_view name, bool named_by_body) {
+  const catalog::Endpoint* endpoint = call.snapshot->find_endpoint(name);
+  const catalog::Tombstone* tombstone =
+      endpoint == nullptr ? call.snapshot->find_tombstone(name) : nullptr;
+  if (endpoint == nullptr && tombstone == nullptr) throw not_found(name, named_by_body);
+  const catalog::Lifecycle& lifecycle =
+      endpoint == nullptr ? tombstone->lifecycle : endpoint->lifecycle;
+  using enum catalog::LifecycleState;
+  if (lifecycle.state == kRetired) throw retired(name, lifecycle, named_by_body);
+  if (tombstone != nullptr || lifecycle.state == kRedirect) {
+    endpoint = &follow(call, name, lifecycle, named_by_body);
+    call.answer_headers.set("x-tessera-redirected-from", std::string(name));
+  } else if (lifecycle.state == kDeprecated) {
+    call.answer_headers.set("deprecation", "true");
+    if (!lifecycle.retire_at.empty()) call.answer_headers.set("sunset", lifecycle.retire_at);
+    if (!lifecycle.replacement.empty()) {
+      call.answer_headers.set("x-tessera-replacement", lifecycle.replacement);
+    }
+  }
+  return *endpoint;
+}
+
+// --- Can it answer? (5.7) ---
+
+// Why its entities are not there, as control wrote it down for people.
+std::string reasons(const catalog::Endpoint& endpoint) {
+  std::string text;
+  const auto& config = endpoint.active ? endpoint.active : endpoint.pending;
+  if (!config) return text;
+  for (const catalog::ServedEntity& entity : config->entities) {
+    if (entity.live() || entity.deployment_state_message.empty()) continue;
+    text += " " + entity.deployment_state_message;
+    if (!text.ends_with('.')) text += '.';
+  }
+  return text;
+}
+
+bool has_failed_for_good(const catalog::Endpoint& endpoint) {
+  return std::ranges::all_of(endpoint.active->entities, [](const catalog::ServedEntity& entity) {
+    return !entity.live() && (entity.deployment == catalog::Deployment::kFailed ||
+                              entity.deployment == catalog::Deployment::kAborted);
+  });
+}
+
+const catalog::EndpointConfig& active_config(const catalog::Endpoint& endpoint) {
+  const std::string name = quote_for_message(endpoint.name);
+  if (endpoint.suspended) {
+    throw Error(ErrorKind::kEndpointStopped,
+                "Endpoint " + name + " is stopped. Start it to query it.");
+  }
+  const bool rolling_out = endpoint.config_update == catalog::ConfigUpdate::kInProgress;
+  if (!endpoint.active && rolling_out) {
+    Error error(ErrorKind::kNotReady,
+                "Endpoint " + name + " is not ready: its first configuration is being rolled out.");
+    error.retry_after_s = kRollOutRetrySeconds;
+    throw error;
+  }
+  if (!endpoint.active || endpoint.active->entities.empty() ||
+      (!rolling_out && has_failed_for_good(endpoint))) {
+    std::string why = reasons(endpoint);
+    if (why.empty()) why = " It has no configuration that could serve; update its config.";
+    throw Error(ErrorKind::kNeverReady, "Endpoint " + name + " is not ready." + why);
+  }
+  return *endpoint.active;
+}
+
+// --- Which body? (1.3) ---
+
+Task endpoint_task(const catalog::Endpoint& endpoint, const catalog::EndpointConfig& config) {
+  return endpoint.task.value_or(config.entities.front().task);
+}
+
+bool accepts(const catalog::Endpoint& endpoint, Task own, Task asked) {
+  return own == asked ||
+         (own == Task::kChat && asked == Task::kCompletions && endpoint.accepts_completions());
+}
+
+// On native routes the body tells its task by the one field that each task requires.
+Task task_of_body(const api::Body& body, Task otherwise) {
+  if (body.has("messages")) return Task::kChat;
+  if (body.has("prompt")) return Task::kCompletions;
+  if (body.has("input")) return Task::kEmbeddings;
+  return otherwise;  // whose parser says what is missing, or unknown
+}
+
+Task check_task(const Call& call, const api::Body& body, const catalog::Endpoint& endpoint,
+                const catalog::EndpointConfig& config) {
+  const Task own = endpoint_task(endpoint, config);
+  const Task asked = call.route.task ? *call.route.task : task_of_body(body, own);
+  if (accepts(endpoint, own, asked)) return asked;
+  throw Error(ErrorKind::kWrongTask, "Endpoint " + quote_for_message(endpoint.name) +
+                                         " has the task " + std::string(to_string(own)) +
+                                         " and cannot take a request of the task " +
+                                         std::string(to_string(asked)) + ".");
+}
+
+// --- To the upstream and back ---
+
+template <class E>
+bool fallback_of(const E& endpoint) {
+  if constexpr (requires { endpoint.fallback_enabled; }) return endpoint.fallback_enabled;
+  return false;
+}
+template <class R>
+void set_keep_alive(R& response, std::string piece, std::chrono::milliseconds interval) {
+  if constexpr (requires { response.keep_alive_interval; }) {
+    response.keep_alive = std::move(piece);
+    response.keep_alive_interval = interval;
+  }
+}
+
+std::string header_value(const std::vector<std::string>& names) {
+  std::string value;
+  for (const std::string& name : names) {
+    if (!value.empty()) value += ',';
+    for (const char c : name) value += c > ' ' && c < 0x7f ? c : '?';
+  }
+  return value.substr(0, kMaxHeaderValue);
+}
+
+http::Headers upstream_headers(const http::Request& request) {
+  http::Headers headers;
+  headers.set("x-request-id", request.id);
+  for (const char* name : {"traceparent", "x-tessera-timings"}) {
+    if (const auto value = request.headers.get(name)) headers.set(name, std::string(*value));
+  }
+  return headers;
+}
+
+void note_request(UsageMeter& meter, const TaskRequest& request, Task task, bool stream) {
+  catalog::UsageRecord& record = meter.record();
+  const api::CommonFields& common = common_fields(request);
+  record.api_type = to_string(task);
+  record.streaming = stream;
+  record.client_request_id = common.client_request_id;
+  record.usage_context.insert(common.usage_context.begin(), common.usage_context.end());
+  if (!common.user.empty()) record.usage_context.emplace("user", common.user);
+  record.input_characters = static_cast<std::int64_t>(input_characters(request));
+}
+
+std::vector<const catalog::ServedEntity*> choose_entities(const Call& call,
+                                                          const catalog::Endpoint& endpoint,
+                                                          const catalog::EndpointConfig& config,
+                                                          std::optional<std::string_view> wanted,
+                                                          std::uint64_t number) {
+  if (!wanted) {
+    auto order = order_entities(config, number, fallback_of(endpoint));
+    if (!order.empty()) return order;
+    throw Error(ErrorKind::kNotReady, "Endpoint " + quote_for_message(endpoint.name) +
+                                          " routes no traffic to any served entity.");
+  }
+  if (const catalog::ServedEntity* entity = config.find(*wanted)) return {entity};
+  throw Error(ErrorKind::kEntityNotFound,
+              "Endpoint " + quote_for_message(endpoint.name) + " has no served entity named " +
+                  quote_for_message(*wanted) + ".",
+              call.route.native ? "" : "model");
+}
+
+http::Response stream_response(const Services& services, Call& call, const TaskRequest& request,
+                               Answer answer, std::string_view endpoint_name) {
+  const bool native = call.route.native;
+  http::Response response;
+  response.headers.set("content-type", "text/event-stream");
+  response.headers.set("cache-control", "no-cache");
+  response.headers.set("x-accel-buffering", "no");
+  RelayOptions options{
+      .usage = stream_usage(*generation_fields(request), native),
+      .shown_model = std::string(shown_model(*answer.entity, endpoint_name)),
+      .keep_alive = native ? "\n" : ": ping\n\n",  // MLflow's parser cannot stand comments
+      .late = call.meter->elapsed_ms() >= services.options.stream_head_delay.count(),
+      .time_limit = services.options.stream_time_limit};
+  set_keep_alive(response, options.keep_alive, services.options.keep_alive_interval);
+  response.stream =
+      relay_stream(request, provider_of(*answer.entity), std::move(answer.response.body),
+                   *answer.entity, call.snapshot, std::move(call.meter), std::move(options));
+  return response;
+}
+
+http::Response plain_response(Call& call, Answer answer) {
+  const std::string_view name =
+      call.route.native ? std::string_view(answer.entity->name) : std::string_view();
+  http::Response response =
+      http::Response::json(relay_plain(std::move(answer.body), name, *call.meter));
+  if (const auto timings = answer.response.headers.get("x-tessera-timings")) {
+    response.headers.set("x-tessera-timings", std::string(*timings));
+  }
+  call.meter->succeeded();
+  return response;
+}
+
+http::asio::awaitable<http::Response> answer(const Services& services, Call& call) {
+  check_content_type(call.request.headers);
+  // OpenAI routes without a name in the path find the endpoint in the body.
+  std::optional<std::string_view> name = param(call.request, "name");
+  std::optional<std::string_view> wanted_entity = param(call.request, "entity");
+  const bool named_by_body = !name;
+  std::optional<api::Body> body;
+  std::string model;
+  if (named_by_body) {
+    body.emplace(call.request.body);
+    model = body->model();
+    name = model;
+    if (const std::size_t slash = model.find('/'); slash != std::string::npos) {
+      name = std::string_view(model).substr(0, slash);
+      wanted_entity = std::string_view(model).substr(slash + 1);
+    }
+  }
+  const catalog::Endpoint& endpoint = find_endpoint(call, *name, named_by_body);
+  call.meter->endpoint(endpoint);
+  catalog::require_level(endpoint.level_of(*call.principal), catalog::PermissionLevel::kCanQuery,
+                         endpoint.name);
+  const catalog::EndpointConfig& config = active_config(endpoint);
+  const auto limit = static_cast<std::size_t>(endpoint.limits().max_body_bytes);
+  if (call.request.body.size() > limit) {
+    throw Error(ErrorKind::kPayloadTooLarge,
+                "The request body has " + std::to_string(call.request.body.size()) +
+                    " bytes; this endpoint accepts " + std::to_string(limit) + ".");
+  }
+  if (!body) body.emplace(call.request.body);
+  const Task task = check_task(call, *body, endpoint, config);
+  api::ParseOptions options = parse_options(endpoint, call.route.native);
+  options.model_required = named_by_body;
+  const TaskRequest request = parse_task(task, *body, options);
+  body.reset();
+  if (const auto& ignored = common_fields(request).ignored_fields; !ignored.empty()) {
+    call.answer_headers.set("x-tessera-ignored-fields", header_value(ignored));
+  }
+  const api::GenerationFields* generation = generation_fields(request);
+  const bool stream = generation != nullptr && generation->stream;
+  note_request(*call.meter, request, task, stream);
+
+  const std::uint64_t number = draw(call.request.id);
+  Answer answer =
+      co_await attempt(services.client, *call.meter,
+                       {.request = request,
+                        .order = choose_entities(call, endpoint, config, wanted_entity, number),
+                        .fallback_model = endpoint.name,
+                        .headers = upstream_headers(call.request),
+                        .draw = number,
+                        .stream = stream,
+                        .time_limit = services.options.time_limit,
+                        .max_response_bytes = services.options.max_response_bytes});
+  co_return stream ? stream_response(services, call, request, std::move(answer), endpoint.name)
+                   : plain_response(call, std::move(answer));
+}
+
+// The client left, and the session cancels what waits.
+bool is_cancellation(const std::exception& failure) {
+  const auto* error = dynamic_cast<const boost::system::system_error*>(&failure);
+  return error != nullptr && error->code() == boost::asio::error::operation_aborted;
+}
+
+// After routing, every answer names the entity (1.5).
+void add_headers(http::Response& response, const http::Headers& headers,
+                 const std::string& entity_name, const std::string& entity_id) {
+  for (const auto& [name, value] : headers) response.headers.set(name, value);
+  if (entity_name.empty()) return;
+  response.headers.set("served-model-name", entity_name);
+  response.headers.set("x-tessera-served-entity-id", entity_id);
+}
+
+}  // namespace
+
+http::asio::awaitable<http::Response> invoke(const Services& services, http::Request request,
+                                             QueryRoute route) {
+  Call call{.request = std::move(request), .route = route, .snapshot = services.snapshots.get()};
+  call.principal = &authenticate(call.request.headers, *call.snapshot, now_ms());
+  call.meter = std::make_unique<UsageMeter>(services.usage_sink, services.metrics, call.request,
+                                            call.principal->name);
+  // A stream takes the meter along; its record stays where it is.
+  const catalog::UsageRecord& record = call.meter->record();
+  http::Response response;
+  try {
+    response = co_await answer(services, call);
+  } catch (const Error& error) {
+    call.meter->failed(error);
+    response = present_error(error, call.request);
+  } catch (const std::exception& failure) {
+    if (!is_cancellation(failure)) call.meter->failed(Error(ErrorKind::kInternal, failure.what()));
+    throw;
+  }
+  add_headers(response, call.answer_headers, record.served_entity_name, record.served_entity_id);
+  co_return response;
+}
+
+}  // namespace tessera::gateway

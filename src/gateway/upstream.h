@@ -1,0 +1,34 @@
+// One call of one served entity, up to the head of its answer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "catalog/served_entity.h"
+#include "gateway/task_request.h"
+#include "http/client.h"
+#include "providers/provider.h"
+
+namespace tessera::gateway {
+
+// How an entity is spoken to; throws Error(kNotImplemented) for a provider without a dialect here.
+const providers::Provider& provider_of(const catalog::ServedEntity& entity);
+
+struct UpstreamCall {
+  const TaskRequest& request;
+  const catalog::ServedEntity& entity;
+  std::string_view shown_model;  // what answers carry as `model`
+  http::Headers headers;         // beside those of the dialect
+  std::uint64_t draw = 0;        // picks the replica
+  std::chrono::milliseconds time_left{};
+};
+
+// Answers with a 2xx status. Throws what a client may be told otherwise: the error that the
+// upstream answered with, or kNotReady, kEngineFailure, kUpstreamBadGateway, kDeadlineExceeded. A
+// replica that cannot be reached is passed over for the next one.
+http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, UpstreamCall call);
+
+// A failure after the head: the upstream broke off in the middle of its answer.
+Error broken_off(const Error& error, const catalog::ServedEntity& entity);
+
+}  // namespace tessera::gateway
