@@ -11,6 +11,7 @@
 #include "engine/embed_batcher.h"
 #include "engine/kv_sizing.h"
 #include "engine/mailbox.h"
+#include "engine/model_path.h"
 #include "engine/model_runner.h"
 #include "engine/request_state.h"
 #include "engine/scheduler.h"
@@ -93,6 +94,7 @@ struct Engine::Impl {
   const ModelInfo& info_;
   int usable_vocab_ = 0;
   int max_model_len_ = 0;
+  std::vector<std::int32_t> eos_token_ids_;
 
   // Language models.
   std::optional<KvCache> kv_;
@@ -127,6 +129,12 @@ Engine::Impl::Impl(const EngineOptions& options, std::unique_ptr<ThreadPool> poo
       info_(model_.language ? model_.language->info() : model_.embedding->info()) {
   usable_vocab_ = info_.vocab_size;
   if (options.usable_vocab > 0) usable_vocab_ = std::min(usable_vocab_, options.usable_vocab);
+  eos_token_ids_ = info_.eos_token_ids;
+  for (std::int32_t id : options.eos_token_ids) {
+    if (std::find(eos_token_ids_.begin(), eos_token_ids_.end(), id) == eos_token_ids_.end()) {
+      eos_token_ids_.push_back(id);
+    }
+  }
   if (model_.language) {
     const KvSize size = size_kv(options, info_, available_memory());
     max_model_len_ = size.max_model_len;
@@ -269,8 +277,7 @@ void Engine::Impl::begin(std::unique_ptr<RequestState> state) {
   const SamplingParams& sampling = s.request.sampling;
   s.end_token_ids = sampling.stop_token_ids;
   if (!sampling.ignore_eos) {
-    s.end_token_ids.insert(s.end_token_ids.end(), info_.eos_token_ids.begin(),
-                           info_.eos_token_ids.end());
+    s.end_token_ids.insert(s.end_token_ids.end(), eos_token_ids_.begin(), eos_token_ids_.end());
   }
   const std::uint64_t key = sampling.seed.value_or(0);
   for (int i = 0; i < s.request.n; ++i) {
@@ -571,7 +578,7 @@ LoadedModel load(const EngineOptions& options, ThreadPool& pool) {
   LoadOptions load_options;
   load_options.weight_format = options.weight_format;
   load_options.max_sequence_length = options.max_model_len;
-  return load_model(options.model_path, load_options, pool);
+  return load_model(resolve_model_path(options.model_path), load_options, pool);
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ struct EngineOptions {
   int max_step_tokens = 0;    // token budget per step; 0: adaptive
   bool prefix_cache = true;
   int usable_vocab = 0;  // ids the tokenizer knows; larger ones are never chosen. 0: all
+  std::vector<std::int32_t> eos_token_ids;  // besides the model's, as the tokenizer names them
 };
 
 struct EngineStats {
