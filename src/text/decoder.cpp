@@ -143,7 +143,16 @@ std::string Decoder::decode(std::vector<std::string> tokens) const {
     }
     return out;
   }
-  for (const Step& step : steps_) std::visit(apply, step);
+  const auto size = [&] {
+    std::size_t bytes = 0;
+    for (const std::string& token : apply.tokens) bytes += token.size();
+    return bytes;
+  };
+  const std::size_t before = size();
+  for (const Step& step : steps_) {
+    std::visit(apply, step);
+    if (steps_.size() > 1) check_growth(before, size());
+  }
   return join(apply.tokens);
 }
 
@@ -158,6 +167,7 @@ std::string Decoder::token_bytes(std::string_view token) const {
       is_byte = true;
     } else if (const auto* replace = std::get_if<Replace>(&step)) {
       bytes = replace_all(bytes, replace->pattern, replace->content);
+      check_growth(token.size(), bytes.size());
     } else if (std::holds_alternative<ByteFallback>(step)) {
       if (const auto byte = byte_of_fallback_token(bytes)) {
         bytes.assign(1, static_cast<char>(*byte));

@@ -1,11 +1,12 @@
 #include "text/normalizer.h"
 
+#include "base/error.h"
 #include "text/utf8.h"
 
 namespace tessera {
 
-std::vector<std::pair<std::size_t, std::size_t>> TextPattern::find_all(
-    std::string_view text) const {
+std::vector<std::pair<std::size_t, std::size_t>> TextPattern::find_all(std::string_view text,
+                                                                       std::size_t& budget) const {
   std::vector<std::pair<std::size_t, std::size_t>> matches;
   if (const auto* literal = std::get_if<std::string>(&pattern)) {
     if (literal->empty()) return matches;
@@ -16,7 +17,6 @@ std::vector<std::pair<std::size_t, std::size_t>> TextPattern::find_all(
     return matches;
   }
   const Regex& regex = std::get<Regex>(pattern);
-  std::size_t budget = Regex::step_budget(text.size());
   std::size_t from = 0, last_end = std::string_view::npos;
   while (from <= text.size()) {
     const auto match = regex.find(text, from, budget);
@@ -33,11 +33,21 @@ std::vector<std::pair<std::size_t, std::size_t>> TextPattern::find_all(
   return matches;
 }
 
+void check_growth(std::size_t bytes_before, std::size_t bytes_after) {
+  // NFKD, the hungriest of the honest rules, makes 11 bytes of one.
+  if (bytes_after <= 64 * bytes_before + 4096) return;
+  throw Error(ErrorKind::kBadValue, "The tokenizer's rules turn " + std::to_string(bytes_before) +
+                                        " bytes of text into " + std::to_string(bytes_after) +
+                                        "; at most 64 times as many are possible.");
+}
+
 std::string replace_all(std::string_view text, const TextPattern& pattern,
                         std::string_view content) {
   std::string out;
   std::size_t done = 0;
-  for (const auto& [begin, end] : pattern.find_all(text)) {
+  const auto matches = pattern.find_all(text);
+  check_growth(text.size(), matches.size() * content.size());
+  for (const auto& [begin, end] : matches) {
     out.append(text.substr(done, begin - done)).append(content);
     done = end;
   }
@@ -155,7 +165,10 @@ struct Apply {
 
 std::string Normalizer::apply(std::string_view text) const {
   Apply apply{std::string(text)};
-  for (const Step& step : steps_) apply.text = std::visit(apply, step);
+  for (const Step& step : steps_) {
+    apply.text = std::visit(apply, step);
+    check_growth(text.size(), apply.text.size());
+  }
   return std::move(apply.text);
 }
 

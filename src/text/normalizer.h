@@ -18,8 +18,13 @@ struct TextPattern {
   std::variant<std::string, Regex> pattern;
 
   // Matches in order, not overlapping, never empty for a literal (an empty literal never matches).
-  // Throws Error(kBadValue) when a regular expression exceeds its step budget.
-  std::vector<std::pair<std::size_t, std::size_t>> find_all(std::string_view text) const;
+  // `budget` as in Regex::find; without one, that of a single text.
+  std::vector<std::pair<std::size_t, std::size_t>> find_all(std::string_view text,
+                                                            std::size_t& budget) const;
+  std::vector<std::pair<std::size_t, std::size_t>> find_all(std::string_view text) const {
+    std::size_t budget = Regex::step_budget(text.size());
+    return find_all(text, budget);
+  }
 };
 
 namespace normalizers {
@@ -60,7 +65,11 @@ class Normalizer {
   std::vector<Step> steps_;
 };
 
-// Replaces every match; shared with the `Replace` decoder.
+// Throws Error(kBadValue) when rules of a file blow a text up beyond anything a tokenizer needs:
+// repeated replacements grow exponentially.
+void check_growth(std::size_t bytes_before, std::size_t bytes_after);
+
+// Replaces every match; shared with the `Replace` decoder. Checks growth.
 std::string replace_all(std::string_view text, const TextPattern& pattern,
                         std::string_view content);
 

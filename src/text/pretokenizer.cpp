@@ -157,10 +157,11 @@ struct Apply {
   }
   void operator()(const Known& step) { cut_by_scanner(pieces, step.pattern); }
   void operator()(const Split& step) {
+    std::size_t budget = Regex::step_budget(pieces.text.size());  // for all pieces together
     cut_each(pieces, [&](std::string_view piece, std::size_t base, Ranges& out) {
       Stretches stretches(base, step.behavior, step.invert, out);
       std::size_t done = 0;
-      for (const auto& [begin, end] : step.pattern.find_all(piece)) {
+      for (const auto& [begin, end] : step.pattern.find_all(piece, budget)) {
         if (done < begin) stretches.add(done, begin, false);
         stretches.add(begin, end, true);
         done = end;

@@ -60,6 +60,16 @@ TEST_P(Family, EqualsTheReference) {
   }
 }
 
+TEST_P(Family, DecodesAnyIds) {
+  const auto tokenizer = load_tokenizer(kGoldens / GetParam());
+  for (const json::value& value : read_array(kGoldens / GetParam() / "decodes.json")) {
+    const json::object& row = value.as_object();
+    const std::vector<std::int32_t> ids = ids_of(row.at("ids"));
+    EXPECT_EQ(tokenizer->decode(ids, false), row.at("decode").as_string()) << to_json(value);
+    EXPECT_EQ(tokenizer->decode(ids, true), row.at("skip").as_string()) << to_json(value);
+  }
+}
+
 // Concatenated pieces equal the whole decode wherever the bytes are valid UTF-8.
 TEST_P(Family, StreamsWhatItDecodes) {
   const auto tokenizer = load_tokenizer(kGoldens / GetParam());

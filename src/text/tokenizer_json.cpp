@@ -320,7 +320,13 @@ std::shared_ptr<const Vocabulary> read_vocabulary(const json::object& vocab,
                                                   const std::vector<AddedToken>& added) {
   std::vector<std::string_view> texts;
   std::vector<std::int32_t> ids;
+  // Holes are rare and few; more of them would only be memory.
+  const std::size_t most = 2 * (vocab.size() + added.size()) + 65536;
   const auto put = [&](std::int32_t id, std::string_view text) {
+    if (static_cast<std::size_t>(id) >= most) {
+      bad("model.vocab", "has " + std::to_string(vocab.size()) + " entries, but '" +
+                             std::string(text) + "' has the id " + std::to_string(id));
+    }
     if (static_cast<std::size_t>(id) >= texts.size()) texts.resize(id + 1);
     texts[id] = text;
   };

@@ -253,6 +253,7 @@ TEST(Tokenizer, JsonErrorsNameTheComponent) {
   fails("{}", "model");
   fails("{'model':{'type':'BPE','vocab':{'a':-1},'merges':[]}}", "-1");
   fails("{'model':{'type':'BPE','vocab':{'a':4000000000},'merges':[]}}", "4000000000");
+  fails("{'model':{'type':'BPE','vocab':{'a':4000000},'merges':[]}}", "1 entries");
   fails("{'model':{'type':'BPE','vocab':{'a':0.5},'merges':[]}}", "model.vocab.a");
   fails("{'model':{'type':'BPE','vocab':{},'merges':[]}}", "model.vocab");
   fails("{'model':{'type':'BPE','vocab':{'a':0},'merges':['a c']}}", "'c'");
@@ -303,6 +304,22 @@ TEST(Tokenizer, ConfigRulesBosForLlamaClasses) {
   EXPECT_EQ(make_tokenizer(json, config("PreTrainedTokenizerFast", R"(,"add_bos_token":false)"))
                 ->encode("ab", {}),
             (Ids{3, 2}));
+}
+
+TEST(Tokenizer, ReplacementsCannotExplode) {
+  std::string steps;
+  for (int i = 0; i < 40; ++i) {
+    steps += std::string(i ? "," : "") +
+             R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaa"})";
+  }
+  const std::string rest = R"("model":{"type":"BPE","vocab":{"a":0},"merges":[]}})";
+  const auto t =
+      make_tokenizer(R"({"normalizer":{"type":"Sequence","normalizers":[)" + steps + "]}," + rest);
+  EXPECT_THROW(t->encode("a", {}), Error);
+  EXPECT_EQ(t->encode("b", {}), Ids{});
+  EXPECT_THROW(
+      make_tokenizer(R"({"decoder":{"type":"Sequence","decoders":[)" + steps + "]}," + rest),
+      Error);
 }
 
 TEST(Tokenizer, LoadSaysWhatIsMissing) {

@@ -21,6 +21,20 @@ static_assert(U_UPPERCASE_LETTER == 1 && U_OTHER_LETTER == 5 && U_NON_SPACING_MA
 std::uint32_t category_bit(char32_t c) { return 1u << u_charType(static_cast<UChar32>(c)); }
 
 std::uint32_t category_bit_unicode8(char32_t c) {
+  switch (c) {
+    case 0x166D:
+    case 0x111C9:
+      return 1u << U_OTHER_PUNCTUATION;
+    case 0x1734:
+      return 1u << U_NON_SPACING_MARK;
+    case 0x1885:
+    case 0x1886:
+      return 1u << U_OTHER_LETTER;
+    case 0xA9BD:
+      return 1u << U_COMBINING_SPACING_MARK;
+    default:
+      break;
+  }
   UVersionInfo age;
   u_charAge(static_cast<UChar32>(c), age);
   return age[0] > 8 ? 1u << U_UNASSIGNED : category_bit(c);

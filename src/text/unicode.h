@@ -11,7 +11,7 @@ namespace tessera {
 // (u_charType), so that a set of categories is one word.
 std::uint32_t category_bit(char32_t c);
 // The same by the Unicode 8 tables that BERT's reference pipeline knows: later characters count as
-// unassigned.
+// unassigned, and six have changed since.
 std::uint32_t category_bit_unicode8(char32_t c);
 // Bits of "L", "Lu", "Letter", "N", "P", …; 0 when the name is unknown.
 std::uint32_t category_mask(std::string_view name);

@@ -7,6 +7,7 @@ it. Each holds tokenizer.json and expected.json: for every entry of texts.json
   as_text  the same without either, when it differs from ids
   decode   of ids, special tokens kept
   skip     of ids, special tokens dropped, when it differs from decode
+and decodes.json: random ids, some beyond the vocabulary, with decode and skip.
 """
 import json
 import pathlib
@@ -271,6 +272,14 @@ def main():
                 row["skip"] = skip
             rows.append(json.dumps(row, separators=(",", ":")))
         (folder / "expected.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
+        r = random.Random(name)
+        rows = []
+        for _ in range(60):
+            ids = [r.randrange(tokenizer.get_vocab_size() + 5) for _ in range(r.randint(1, 25))]
+            rows.append(json.dumps({"ids": ids, "decode": tokenizer.decode(ids, skip_special_tokens=False),
+                                    "skip": tokenizer.decode(ids, skip_special_tokens=True)},
+                                   separators=(",", ":")))
+        (folder / "decodes.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
         print(name, len(data["model"]["vocab"]))
 
 
