@@ -89,6 +89,7 @@ const ErrorWire& wire_form(ErrorKind kind);
 inline int http_status(ErrorKind kind) { return wire_form(kind).http_status; }
 
 struct Error : std::exception {
+  Error() : Error(ErrorKind::kInternal, {}) {}  // boost::system::result wants one
   Error(ErrorKind kind, std::string message, std::string param = {})
       : kind(kind), message(std::move(message)), param(std::move(param)) {}
 
