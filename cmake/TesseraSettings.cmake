@@ -13,6 +13,7 @@ if(CCACHE_PROGRAM)
 endif()
 
 option(TESSERA_TESTS "Build the unit tests" ON)
+option(TESSERA_BENCHMARKS "Build the benchmark programs" ON)
 option(TESSERA_FUZZ "Build the fuzz targets (needs clang)" OFF)
 set(TESSERA_SANITIZE "" CACHE STRING "address,undefined or thread")
 
