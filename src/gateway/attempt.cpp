@@ -17,13 +17,13 @@ http::asio::awaitable<Answer> try_entity(http::Client& client, const Attempt& a,
                                          const catalog::ServedEntity& entity,
                                          std::chrono::milliseconds time_left) {
   Answer answer{.entity = &entity};
-  answer.response =
-      co_await call_upstream(client, {.request = a.request,
-                                      .entity = entity,
-                                      .shown_model = shown_model(entity, a.fallback_model),
-                                      .headers = a.headers,
-                                      .draw = a.draw,
-                                      .time_left = time_left});
+  UpstreamCall call{.request = a.request,
+                    .entity = entity,
+                    .shown_model = shown_model(entity, a.fallback_model),
+                    .headers = a.headers,
+                    .draw = a.draw,
+                    .time_left = time_left};
+  answer.response = co_await call_upstream(client, std::move(call));
   if (a.stream) co_return answer;
   try {
     answer.body = co_await http::read_all(*answer.response.body, a.max_response_bytes);
@@ -46,8 +46,8 @@ http::asio::awaitable<Answer> attempt(http::Client& client, UsageMeter& meter, A
     meter.entity(entity);
     const auto left = [&] { return a.time_limit - std::chrono::milliseconds(meter.elapsed_ms()); };
     try {
-      co_return co_await try_entity(client, a, entity,
-                                    std::max(left(), std::chrono::milliseconds(1)));
+      const auto time_left = std::max(left(), std::chrono::milliseconds(1));
+      co_return co_await try_entity(client, a, entity, time_left);
     } catch (const Error& error) {
       const bool another = i + 1 < a.order.size() && left() >= kLeastTimeForAnother;
       if (!another || !falls_over(error)) throw;

@@ -179,13 +179,6 @@ bool fallback_of(const E& endpoint) {
   if constexpr (requires { endpoint.fallback_enabled; }) return endpoint.fallback_enabled;
   return false;
 }
-template <class R>
-void set_keep_alive(R& response, std::string piece, std::chrono::milliseconds interval) {
-  if constexpr (requires { response.keep_alive_interval; }) {
-    response.keep_alive = std::move(piece);
-    response.keep_alive_interval = interval;
-  }
-}
 
 std::string header_value(const std::vector<std::string>& names) {
   std::string value;
@@ -247,7 +240,8 @@ http::Response stream_response(const Services& services, Call& call, const TaskR
       .keep_alive = native ? "\n" : ": ping\n\n",  // MLflow's parser cannot stand comments
       .late = call.meter->elapsed_ms() >= services.options.stream_head_delay.count(),
       .time_limit = services.options.stream_time_limit};
-  set_keep_alive(response, options.keep_alive, services.options.keep_alive_interval);
+  response.keep_alive = options.keep_alive;
+  response.keep_alive_interval = services.options.keep_alive_interval;
   response.stream =
       relay_stream(request, provider_of(*answer.entity), std::move(answer.response.body),
                    *answer.entity, call.snapshot, std::move(call.meter), std::move(options));
@@ -308,18 +302,17 @@ http::asio::awaitable<http::Response> answer(const Services& services, Call& cal
   note_request(*call.meter, request, task, stream);
 
   const std::uint64_t number = draw(call.request.id);
-  Answer answer =
-      co_await attempt(services.client, *call.meter,
-                       {.request = request,
-                        .order = choose_entities(call, endpoint, config, wanted_entity, number),
-                        .fallback_model = endpoint.name,
-                        .headers = upstream_headers(call.request),
-                        .draw = number,
-                        .stream = stream,
-                        .time_limit = services.options.time_limit,
-                        .max_response_bytes = services.options.max_response_bytes});
-  co_return stream ? stream_response(services, call, request, std::move(answer), endpoint.name)
-                   : plain_response(call, std::move(answer));
+  Attempt plan{.request = request,
+               .order = choose_entities(call, endpoint, config, wanted_entity, number),
+               .fallback_model = endpoint.name,
+               .headers = upstream_headers(call.request),
+               .draw = number,
+               .stream = stream,
+               .time_limit = services.options.time_limit,
+               .max_response_bytes = services.options.max_response_bytes};
+  Answer answer = co_await attempt(services.client, *call.meter, std::move(plan));
+  if (!stream) co_return plain_response(call, std::move(answer));
+  co_return stream_response(services, call, request, std::move(answer), endpoint.name);
 }
 
 // The client left, and the session cancels what waits.

@@ -31,11 +31,13 @@ class StreamRelay final : public http::BodyStream {
   http::asio::awaitable<std::optional<std::string>> next() override {
     if (std::exchange(options_.late, false)) co_return options_.keep_alive;
     try {
+      if (failure_) throw *failure_;
       while (auto piece = co_await upstream_->next()) {
         if (decoder_->finished()) continue;  // to the end: so the connection can serve again
         check_time();
         std::string out = translate(*piece);
         if (!out.empty()) co_return out;
+        if (failure_) throw *failure_;
       }
       if (!decoder_->finished()) {
         Error error(ErrorKind::kUpstreamBadGateway, "The upstream's stream ended early.");
@@ -45,7 +47,7 @@ class StreamRelay final : public http::BodyStream {
     } catch (const Error& error) {
       // After [DONE] the client has all it asked for; how the connection ends is our affair.
       if (decoder_->finished()) co_return std::nullopt;
-      Error told = reported_ ? error : broken_off(error, entity_);
+      Error told = failure_ ? *failure_ : broken_off(error, entity_);
       meter_->failed(told);
       throw told;
     }
@@ -53,20 +55,26 @@ class StreamRelay final : public http::BodyStream {
   }
 
  private:
-  void check_time() const {
+  void check_time() {
     if (meter_->elapsed_ms() < options_.time_limit.count()) return;
-    reported_ = true;
-    throw Error(ErrorKind::kDeadlineExceeded,
-                "The answer was not complete within " +
-                    std::to_string(options_.time_limit.count() / 1000) + " seconds.");
+    failure_.emplace(ErrorKind::kDeadlineExceeded,
+                     "The answer was not complete within " +
+                         std::to_string(options_.time_limit.count() / 1000) + " seconds.");
+    throw *failure_;
   }
 
+  // What an event reports as an error comes after what the events before it said.
   std::string translate(std::string_view piece) {
     std::string out;
     for (const http::SseEvent& event : parser_.feed(piece)) {
-      reported_ = true;  // what the decoder throws is the upstream's own word
-      for (Chunk& chunk : decoder_->feed({event.event, event.data})) write(chunk, event.data, out);
-      reported_ = false;
+      try {
+        for (Chunk& chunk : decoder_->feed({event.event, event.data})) {
+          write(chunk, event.data, out);
+        }
+      } catch (const Error& error) {
+        failure_ = error;
+        break;
+      }
       if (decoder_->finished()) {
         out += "data: [DONE]\n\n";
         meter_->succeeded();
@@ -124,7 +132,7 @@ class StreamRelay final : public http::BodyStream {
   std::unique_ptr<UsageMeter> meter_;
   RelayOptions options_;
   bool writes_our_form_;
-  mutable bool reported_ = false;  // the error under way says itself what is wrong
+  std::optional<Error> failure_;  // the error that ends the stream, in words for the client
   http::SseParser parser_;
   std::unique_ptr<providers::StreamDecoder<Chunk>> decoder_;
   std::unique_ptr<http::BodyStream> upstream_;  // last: goes first, with its connection

@@ -72,7 +72,15 @@ http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, 
   for (std::size_t tried = 0;; ++tried) {
     request.origin.unix_path = entity.sockets[(call.draw / 100 + tried) % replicas];
     try {
-      response = co_await client.send(tried + 1 < replicas ? request : std::move(request));
+      // Arguments of co_await are named objects in this room: g++ 12 destroys temporaries of
+      // conditional and braced arguments twice (GCC bugs 95599, 99576).
+      http::ClientRequest attempt;
+      if (tried + 1 < replicas) {
+        attempt = request;
+      } else {
+        attempt = std::move(request);
+      }
+      response = co_await client.send(std::move(attempt));
       break;
     } catch (const Error& error) {
       const bool other_left = tried + 1 < replicas;
