@@ -332,11 +332,17 @@ asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
 asio::awaitable<Client::Impl::ConnectionPtr> Client::Impl::connect(
     Origin origin, std::chrono::milliseconds limit) {
   std::string what = "Upstream " + name_of(origin) + ": no connection in " + seconds(limit) + ".";
-  // On a strand of its own: the caller may run on a bare pool.
-  auto connection = co_await asio::co_spawn(
-      asio::make_strand(executor), with_timeout(limit, open(std::move(origin)), std::move(what)),
-      asio::use_awaitable);
-  co_return adopt(std::move(connection));
+  try {
+    // On a strand of its own: the caller may run on a bare pool.
+    auto connection = co_await asio::co_spawn(
+        asio::make_strand(executor), with_timeout(limit, open(std::move(origin)), std::move(what)),
+        asio::use_awaitable);
+    co_return adopt(std::move(connection));
+  } catch (const Error& error) {
+    Error unreachable = error;
+    unreachable.code = "upstream_unreachable";
+    throw unreachable;
+  }
 }
 
 // One exchange on an open connection, up to the response's head.

@@ -60,9 +60,11 @@ class Client {
   ~Client();
 
   // Throws Error(kUpstreamBadGateway) when the connection cannot be made or breaks, and
-  // Error(kDeadlineExceeded) when a timeout passes. A pooled connection that turns out to be closed
-  // before the first byte is replaced once, silently. Cancelling the coroutine, or dropping the
-  // response's body before its end, closes the connection.
+  // Error(kDeadlineExceeded) when a timeout passes; with code "upstream_unreachable" when no
+  // connection was made (name, address, TLS), so that nothing can have been sent. A pooled
+  // connection that turns out to be closed before the first byte is replaced once, silently.
+  // Cancelling the coroutine, or dropping the response's body before its end, closes the
+  // connection.
   asio::awaitable<ClientResponse> send(ClientRequest request);
 
  private:

@@ -312,6 +312,7 @@ TEST_F(HttpClient, CannotConnect) {
   }
   Error refused = failure_of(to(port));
   EXPECT_EQ(refused.kind, ErrorKind::kUpstreamBadGateway);
+  EXPECT_EQ(refused.code, "upstream_unreachable");
   EXPECT_NE(refused.message.find("127.0.0.1:" + std::to_string(port)), std::string::npos);
   ClientRequest unknown = to(80);
   unknown.origin.host = "does-not-exist.invalid";

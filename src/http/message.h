@@ -1,6 +1,7 @@
 // HTTP messages as the handlers see them. Knows no model and no tenant.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -42,12 +43,18 @@ struct Request {
   std::optional<std::string_view> query_value(std::string_view name) const;
 };
 
-// Either `body` or `stream` is sent; a stream goes out chunked, each piece flushed at once.
+// Either `body` or `stream` is sent; a stream goes out chunked, each piece flushed at once. The
+// head waits for the first piece (an empty one does), but not longer than ServerOptions says; an
+// Error thrown before is presented as if the handler had thrown it, a later one as an event of the
+// stream.
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
   std::unique_ptr<BodyStream> stream;
+  // Sent whenever a stream whose head is out was silent for the interval, such as ": ping\n\n".
+  std::string keep_alive;
+  std::chrono::milliseconds keep_alive_interval{0};  // 0: never
 
   static Response json(std::string body, int status = 200);
 };

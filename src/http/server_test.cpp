@@ -321,6 +321,25 @@ TEST_F(HttpServer, StreamHeadGoesOutWhenTheFirstPieceIsLate) {
   EXPECT_EQ(client.read_until("0\r\n\r\n"), "4\r\nlate\r\n0\r\n\r\n");
 }
 
+TEST_F(HttpServer, KeepAlivesFillTheSilence) {
+  router_.add("GET", "/quiet", [](Request) -> asio::awaitable<Response> {
+    Response response =
+        stream_of(std::make_unique<Pieces>(std::vector<std::string>{"a", "b"}, 250ms));
+    response.keep_alive = ": ping\n\n";
+    response.keep_alive_interval = 100ms;
+    co_return response;
+  });
+  start();
+  RawClient client(server_->port());
+  client.send(get("/quiet"));
+  // Not before the head, which waits for the first piece.
+  EXPECT_TRUE(client.read_until("a\r\n").ends_with("\r\n\r\n1\r\na\r\n"));
+  EXPECT_EQ(client.read_until("b\r\n"), "8\r\n: ping\n\n\r\n8\r\n: ping\n\n\r\n1\r\nb\r\n");
+  client.read_until("0\r\n\r\n");
+  client.send(get("/echo"));
+  EXPECT_TRUE(client.read_response().starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServer, LeavingClientCancelsHandlerAndStream) {
   std::atomic<bool> handler_destroyed = false, stream_destroyed = false, entered = false;
   std::atomic<int> logged_status = 0;

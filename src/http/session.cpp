@@ -351,17 +351,27 @@ asio::awaitable<void> Session::send_stream(Exchange& exchange, Response response
   if (!chunked) exchange.keep_alive = false;
   write_head(exchange, response, true);
   head_sent_ = false;
-  set_deadline(Phase::kFirstPiece, state_->options.stream_head_delay);
+  char line[24];
+  keep_alive_.clear();
+  if (response.keep_alive_interval > response.keep_alive_interval.zero()) {
+    keep_alive_ = response.keep_alive;
+    keep_alive_interval_ = response.keep_alive_interval;
+    if (chunked && !keep_alive_.empty()) {
+      keep_alive_.insert(0, chunk_size_line(keep_alive_.size(), line)).append("\r\n");
+    }
+  }
   bool ended = false;
   while (!ended) {
     std::optional<std::string> piece;
     std::exception_ptr failure;
+    await_piece();
     try {
       piece = co_await response.stream->next();
     } catch (...) {
       failure = std::current_exception();
     }
-    while (head_pending_ && !gone_) co_await gate_.wait();
+    awaiting_piece_ = false;
+    while (beside_pending_ && !gone_) co_await gate_.wait();
     if (gone_) {
       response.stream.reset();  // at once: it feeds on something
       exchange.client_closed = true;
@@ -390,7 +400,6 @@ asio::awaitable<void> Session::send_stream(Exchange& exchange, Response response
       sent = co_await write(gather(head, *piece));
     } else {
       exchange.response_bytes += piece->size();
-      char line[24];
       std::string_view size_line = chunk_size_line(piece->size(), line);
       *piece += "\r\n";
       sent = co_await write(gather(head, size_line, *piece, ended ? kLastChunk : ""));
@@ -619,27 +628,47 @@ void Session::on_deadline() {
       close();
       break;
     case Phase::kFirstPiece:
-      head_sent_ = head_pending_ = true;
-      if (auto* tls = transport_.tls()) {
-        asio::async_write(
-            *tls, asio::buffer(out_),
-            [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
-              self->head_pending_ = false;
-              if (error) self->client_left();
-              self->gate_.open();
-            });
-      } else {
-        asio::async_write(
-            transport_.socket(), asio::buffer(out_),
-            [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
-              self->head_pending_ = false;
-              if (error) self->client_left();
-              self->gate_.open();
-            });
-      }
+      head_sent_ = true;
+      write_beside(out_);
+      break;
+    case Phase::kSilence:
+      write_beside(keep_alive_);
       break;
     case Phase::kHandler:
       break;
+  }
+}
+
+// Only while the coroutine awaits a piece, so that nothing else is being written.
+void Session::write_beside(std::string bytes) {
+  beside_ = std::move(bytes);
+  beside_pending_ = true;
+  set_deadline(Phase::kWrite, state_->options.write_timeout);
+  auto done = [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+    self->beside_pending_ = false;
+    if (error) {
+      self->client_left();
+    } else if (self->awaiting_piece_) {
+      self->await_piece();
+    }
+    self->gate_.open();
+  };
+  if (auto* tls = transport_.tls()) {
+    asio::async_write(*tls, asio::buffer(beside_), std::move(done));
+  } else {
+    asio::async_write(transport_.socket(), asio::buffer(beside_), std::move(done));
+  }
+}
+
+// Sets what is to happen if the next piece takes long.
+void Session::await_piece() {
+  awaiting_piece_ = true;
+  if (!head_sent_) {
+    set_deadline(Phase::kFirstPiece, state_->options.stream_head_delay);
+  } else if (!keep_alive_.empty()) {
+    set_deadline(Phase::kSilence, keep_alive_interval_);
+  } else {
+    clear_deadline(Phase::kHandler);
   }
 }
 

@@ -55,7 +55,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   using Clock = std::chrono::steady_clock;
-  enum class Phase { kHandshake, kHead, kBody, kHandler, kFirstPiece, kWrite, kLinger };
+  enum class Phase { kHandshake, kHead, kBody, kHandler, kFirstPiece, kSilence, kWrite, kLinger };
   enum class Wake { kBytes, kClosed, kTimeout };
   struct Exchange;  // one request and what is known of its answer
 
@@ -78,6 +78,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void log_access(const Exchange& exchange) const;
 
   asio::awaitable<Wake> more();  // waits for bytes, the end or the deadline
+  void write_beside(std::string bytes);
+  void await_piece();
   void start_read();
   void on_read(const boost::system::error_code& error, std::size_t count);
   void client_left();
@@ -103,14 +105,20 @@ class Session : public std::enable_shared_from_this<Session> {
   Clock::time_point deadline_ = Clock::time_point::max();
   Clock::time_point armed_until_ = Clock::time_point::max();
   bool timer_armed_ = false;
-  bool reading_ = false;       // a read is under way
-  bool watching_ = false;      // a handler or stream runs: the end of input cancels it
-  bool gone_ = false;          // the connection is of no more use
-  bool timed_out_ = false;     // set by the deadline, taken by more()
-  bool head_pending_ = false;  // the head of a stream is being written by the timer
-  bool head_sent_ = false;     // … or was
+  bool reading_ = false;    // a read is under way
+  bool watching_ = false;   // a handler or stream runs: the end of input cancels it
+  bool gone_ = false;       // the connection is of no more use
+  bool timed_out_ = false;  // set by the deadline, taken by more()
   bool refuse_ = false;
   std::size_t body_reads_ = 0;  // bytes to ask for while a body comes
+
+  // Streams: while next() is awaited, the timer may write a late head or a keep-alive.
+  bool awaiting_piece_ = false;
+  bool head_sent_ = false;
+  bool beside_pending_ = false;  // such a write is under way
+  std::string beside_;           // its bytes
+  std::string keep_alive_;       // framed for the wire; empty: none
+  std::chrono::milliseconds keep_alive_interval_{0};
 };
 
 }  // namespace tessera::http
