@@ -223,7 +223,8 @@ asio::awaitable<void> Control::stop() {
   impl->stopping = true;
   impl->tick_timer.cancel();
   co_await impl->supervisor.stop();
-  co_await impl->thread.run([impl] { impl->flush_usage(); });
+  // By reference: g++ 12 destroys captures with destructors twice inside co_await (PR 99576).
+  co_await impl->thread.run([&impl] { impl->flush_usage(); });
 }
 
 std::filesystem::path Control::admin_token_file() const {
