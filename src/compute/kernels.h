@@ -14,20 +14,28 @@ enum class PanelKind : std::uint8_t {
   kF16,
   kBF16,
   kI8,     // d * q, q in [-128, 127] stored + 128, one f16 d per 32
-  kI8x16,  // the same with one d per 16
-  kU7Min,  // d * q + m, q in [0, 127]
   kU4,     // d * (q - 8)
   kU4Min,  // d * q + m
+  kU5Min,
+  kU4K,  // d * s * q - dmin * m, bytes s and m per 32, f16 d and dmin per 256
+  kU5K,
+  kU6K,  // d * s * (q - 32), one signed byte s per 16
 };
 
 constexpr int kPanelRows = 16;
 constexpr int kGroup = 32;  // input elements per block of a panel, and per activation scale
 
-// Per group of 32 inputs a panel has lines (16 rows by some inputs), then f16[16] scales and
-// f16[16] minima where its kind has them. In the order of PanelKind:
-constexpr int kPanelLineBytes[] = {64, 32, 64, 64, 64, 64, 64, 64};
-constexpr int kPanelLines[] = {32, 32, 16, 8, 8, 8, 4, 4};
-constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 576, 576, 288, 320};
+constexpr int kSuperGroups = 8;  // groups under one header, in the kinds of K-quants
+
+// A group has lines (16 rows by some inputs), then sets of 16 numbers, one per row. Every eighth
+// group of the K kinds is preceded by a header of f16[16] sets. In the order of PanelKind:
+constexpr int kPanelLineBytes[] = {64, 32, 64, 64, 64, 64, 64, 64, 64, 64};
+constexpr int kPanelLines[] = {32, 32, 16, 8, 4, 4, 5, 4, 5, 6};
+constexpr int kPanelSets[] = {0, 0, 0, 1, 1, 2, 2, 2, 2, 2};
+constexpr int kPanelSetBytes[] = {32, 32, 32, 32, 32, 32, 32, 16, 16, 16};
+constexpr int kPanelHeaderSets[] = {0, 0, 0, 0, 0, 0, 0, 2, 2, 1};
+// Of a group, an eighth of the header included: lines, sets and all.
+constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 288, 320, 384, 296, 360, 420};
 
 // Activations in blocks of at most block_rows rows: block b of n holds rows [rows*b/n,
 // rows*(b+1)/n) with n = ceil(rows / block_rows). Inside a block the order is [group][row][32
@@ -37,12 +45,14 @@ struct ActivationView {
   int rows;
   int groups;
   int block_rows;
-  const void* values;             // f32, bf16 or int8
-  const float* scale;             // int8 only, as the rest
-  const float* scaled_sum;        // scale * sum of the group, for the minimum of a weight group
-  const std::int32_t* start_u4;   // -8 * sum: where an accumulator of biased weights starts
-  const std::int32_t* start_i8;   // -128 * sum, or 0 where dot_i8 takes off the bias itself
-  const std::int32_t* start_low;  // the same for the first 16 of the group
+  const void* values;       // f32, bf16 or int8
+  const float* scale;       // int8 only, as the rest
+  const float* scaled_sum;  // scale * sum of the group, for the minimum of a weight group
+  // Where the integer accumulator of biased weights starts.
+  const std::int32_t* start_u4;       // -8 * sum
+  const std::int32_t* start_i8;       // -128 * sum, or 0 where dot_i8 takes off the bias itself
+  const std::int32_t* start_u6_low;   // -32 * sum of the first 16
+  const std::int32_t* start_u6_high;  // -32 * sum of the last 16
 };
 
 enum class Epilogue : std::uint8_t { kStore, kAdd, kSilu, kGelu };
@@ -73,7 +83,8 @@ struct ActivationSink {
   float* scaled_sum;
   std::int32_t* start_u4;
   std::int32_t* start_i8;
-  std::int32_t* start_low;
+  std::int32_t* start_u6_low;
+  std::int32_t* start_u6_high;
 };
 
 enum class ActivationKind : std::uint8_t { kF32, kBF16, kInt8 };

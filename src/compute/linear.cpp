@@ -103,7 +103,7 @@ struct Activation::Storage {
   PackedBytes bytes;
   ActivationSink sink{};
 
-  // One allocation: values, then the five per-group arrays.
+  // One allocation: values, then the six per-group arrays.
   void shape(const Tensor& x, ActivationFormat wanted) {
     rows = x.rows();
     cols = x.cols();
@@ -115,7 +115,7 @@ struct Activation::Storage {
                                                             : 1;
     const std::int64_t value_bytes = cells * kGroup * element;
     const std::int64_t array_bytes = (cells * 4 + 63) / 64 * 64;
-    const std::int64_t needed = value_bytes + 5 * array_bytes;
+    const std::int64_t needed = value_bytes + 6 * array_bytes;
     if (needed > bytes.size()) bytes = PackedBytes(needed);
     const auto array = [&](int i) { return bytes.data() + value_bytes + i * array_bytes; };
     const KernelTable& table = kernels();
@@ -127,7 +127,8 @@ struct Activation::Storage {
             reinterpret_cast<float*>(array(1)),
             reinterpret_cast<std::int32_t*>(array(2)),
             reinterpret_cast<std::int32_t*>(array(3)),
-            reinterpret_cast<std::int32_t*>(array(4))};
+            reinterpret_cast<std::int32_t*>(array(4)),
+            reinterpret_cast<std::int32_t*>(array(5))};
   }
 
   void fill(const Tensor& x, const float* norm_weight, float epsilon, ThreadPool& pool) {
@@ -150,8 +151,8 @@ struct Activation::Storage {
   }
 
   ActivationView view() const {
-    return {sink.rows,       sink.groups,   sink.block_rows, sink.values,   sink.scale,
-            sink.scaled_sum, sink.start_u4, sink.start_i8,   sink.start_low};
+    return {sink.rows,       sink.groups,   sink.block_rows, sink.values,       sink.scale,
+            sink.scaled_sum, sink.start_u4, sink.start_i8,   sink.start_u6_low, sink.start_u6_high};
   }
 };
 

@@ -76,13 +76,13 @@ Exact exact_dot(const float* w, const Floats& a) {
 }
 
 // Relative to the sum of magnitudes. In f32 n additions err by at most n 2^-24; quantised kinds add
-// two roundings per group; the scales of K-quants are rounded to f16 at load (2^-11, minima too).
+// two roundings per group, but keep the stored weights exactly. Quants and minimum have opposite
+// signs, so the yardstick is smaller than the parts: factor 8.
 double tolerance(DType dtype, ActivationFormat format, int in) {
-  const bool k_quant = dtype == DType::kQ4_K || dtype == DType::kQ5_K || dtype == DType::kQ6_K;
-  const double steps = format == ActivationFormat::kInt8 ? 3.0 * in / 32 + 4 : in + 4;
-  // Quants and minimum have opposite signs, so the yardstick is smaller than the parts: factor 8.
-  const bool minima = dtype == DType::kQ4_1 || dtype == DType::kQ5_1 || k_quant;
-  return (minima ? 8 : 1) * (steps * 0x1p-24 + (k_quant ? 0x1p-11 : 0)) + 0x1p-22;
+  const double steps = format == ActivationFormat::kInt8 ? 3.0 * in / 16 + 4 : in + 4;
+  const bool minima = dtype == DType::kQ4_1 || dtype == DType::kQ5_0 || dtype == DType::kQ5_1 ||
+                      dtype == DType::kQ4_K || dtype == DType::kQ5_K;
+  return (minima ? 8 : 1) * steps * 0x1p-24 + 0x1p-22;
 }
 
 Tensor to_tensor(const Floats& values, int rows, int cols) {
@@ -135,7 +135,8 @@ TEST_P(LinearKinds, MatchesTheReferenceForEveryNumberOfRows) {
       const Linear linear = Linear::pack({&weight.tensor, 1}, bias, WeightFormat::kStored, two_);
       ASSERT_EQ(linear.in_features(), in);
       ASSERT_EQ(linear.out_features(), out);
-      for (int rows : {1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 33, 100}) {
+      const std::vector<int> all_rows = {1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 33, 100};
+      for (int rows : out == 37 ? all_rows : std::vector<int>{1, 17}) {
         const Floats x = random_floats(std::size_t(rows) * in, ++seed);
         Activation activation;
         activation.prepare(to_tensor(x, rows, in), linear.activation_format(), two_);
@@ -258,13 +259,12 @@ TEST_P(LinearKinds, ConvertsToOtherFormatsAtLoad) {
                         : format == WeightFormat::kBF16 ? 0x1p-9
                         : format == WeightFormat::kInt8 ? 0.51 / 127
                                                         : 1.1 / 8;
-    const bool already = GetParam().dtype >= DType::kQ4_0 && format == WeightFormat::kInt8;
     for (int t = 0; t < rows; ++t) {
       const Floats a = rounded_row(x.row(t), in, linear.activation_format());
       for (int r = 0; r < out; ++r) {
         const float* w = weight.values.data() + std::size_t(r) * in;
         const Exact exact = exact_dot(w, a);
-        double bound = exact.magnitude * (in * 0x1p-23 + (already ? 8 * 0x1p-11 : 0)) + 1e-12;
+        double bound = exact.magnitude * (in * 0x1p-23) + 1e-12;
         for (int g = 0; g < in; g += 32) {
           const int end = std::min(g + 32, in);
           double peak = 0, inputs = 0;

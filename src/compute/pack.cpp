@@ -30,12 +30,12 @@ std::uint16_t read_u16(const Byte* p) {
 
 void write_u16(Byte* p, std::uint16_t value) { std::memcpy(p, &value, sizeof value); }
 
-// One stored group of 32: unsigned quants as the panel wants them (any bias included), the f16
-// scales of its halves (equal unless the type has one per 16) and the f16 minimum.
+// One stored group of 32: unsigned quants as the panel wants them (any bias included), and the
+// numbers beside them: f16 bits, or in K kinds the bytes of the group and f16 bits for its header.
 struct Group {
   Byte quants[kGroup];
-  std::uint16_t scale[2];
-  std::uint16_t minimum;
+  std::uint16_t set[2];
+  std::uint16_t header[2];
 };
 
 // Sub-block i of the packed 6-bit scales and minima of Q4_K and Q5_K.
@@ -62,8 +62,8 @@ void read_group(DType dtype, const Byte* row, int g, Group& out) {
         out.quants[e] = qs[e] & 15;
         out.quants[e + 16] = qs[e] >> 4;
       }
-      out.scale[0] = out.scale[1] = read_u16(block);
-      out.minimum = has_minimum ? read_u16(block + 2) : 0;
+      out.set[0] = read_u16(block);
+      out.set[1] = has_minimum ? read_u16(block + 2) : 0;
       return;
     }
     case DType::kQ5_0:
@@ -74,20 +74,20 @@ void read_group(DType dtype, const Byte* row, int g, Group& out) {
       const Byte* qs = high + 4;
       std::uint32_t fifth;
       std::memcpy(&fifth, high, 4);
-      const int bias = has_minimum ? 0 : 128 - 16;
       for (int e = 0; e < kGroup; ++e) {
         const int nibble = (qs[e % 16] >> (4 * (e / 16))) & 15;
-        out.quants[e] = static_cast<Byte>((nibble | ((fifth >> e) & 1) << 4) + bias);
+        out.quants[e] = static_cast<Byte>(nibble | ((fifth >> e) & 1) << 4);
       }
-      out.scale[0] = out.scale[1] = read_u16(block);
-      out.minimum = has_minimum ? read_u16(block + 2) : 0;
+      out.set[0] = read_u16(block);
+      // Q5_0 is d * (q - 16).
+      out.set[1] =
+          has_minimum ? read_u16(block + 2) : f32_to_f16(-16.0f * f16_to_f32(read_u16(block)));
       return;
     }
     case DType::kQ8_0: {
       const Byte* block = row + static_cast<std::int64_t>(g) * block_bytes;
       for (int e = 0; e < kGroup; ++e) out.quants[e] = block[2 + e] ^ 0x80;
-      out.scale[0] = out.scale[1] = read_u16(block);
-      out.minimum = 0;
+      out.set[0] = read_u16(block);
       return;
     }
     case DType::kQ4_K:
@@ -104,9 +104,10 @@ void read_group(DType dtype, const Byte* row, int g, Group& out) {
       }
       int scale, minimum;
       unpack_k_scales(block + 4, i, scale, minimum);
-      const float d = f16_to_f32(read_u16(block)), dmin = f16_to_f32(read_u16(block + 2));
-      out.scale[0] = out.scale[1] = f32_to_f16(d * static_cast<float>(scale));
-      out.minimum = f32_to_f16(-dmin * static_cast<float>(minimum));
+      out.set[0] = static_cast<std::uint16_t>(scale);
+      out.set[1] = static_cast<std::uint16_t>(minimum);
+      out.header[0] = read_u16(block);
+      out.header[1] = read_u16(block + 2) ^ 0x8000;  // the minimum is taken off
       return;
     }
     case DType::kQ6_K: {
@@ -116,13 +117,12 @@ void read_group(DType dtype, const Byte* row, int g, Group& out) {
       const Byte* high = block + 128 + 32 * n;
       for (int e = 0; e < kGroup; ++e) {
         const int q = ((low[e] >> (4 * (part >> 1))) & 15) | ((high[e] >> (2 * part)) & 3) << 4;
-        out.quants[e] = static_cast<Byte>(q - 32 + 128);
+        out.quants[e] = static_cast<Byte>(q);
       }
-      const float d = f16_to_f32(read_u16(block + 208));
-      const auto* sc = reinterpret_cast<const std::int8_t*>(block + 192) + 8 * n + 2 * part;
-      out.scale[0] = f32_to_f16(d * static_cast<float>(sc[0]));
-      out.scale[1] = f32_to_f16(d * static_cast<float>(sc[1]));
-      out.minimum = 0;
+      const Byte* sc = block + 192 + 8 * n + 2 * part;
+      out.set[0] = sc[0];
+      out.set[1] = sc[1];
+      out.header[0] = read_u16(block + 208);
       return;
     }
     default:
@@ -140,8 +140,7 @@ void quantize_i8(const float* x, Group& out) {
     const float q = std::clamp(std::nearbyint(x[e] * inverse), -127.0f, 127.0f);
     out.quants[e] = static_cast<Byte>(static_cast<int>(q) + 128);
   }
-  out.scale[0] = out.scale[1] = bits;
-  out.minimum = 0;
+  out.set[0] = bits;
 }
 
 // Steps of 4 bits, d * (q - 8). The element of largest magnitude lands near q = 0; of a few scales
@@ -170,52 +169,85 @@ void quantize_u4(const float* x, Group& out) {
   }
   const float d = f16_to_f32(best), inverse = d != 0 ? 1.0f / d : 0.0f;
   for (int e = 0; e < kGroup; ++e) out.quants[e] = static_cast<Byte>(quant(x[e] * inverse));
-  out.scale[0] = out.scale[1] = best;
-  out.minimum = 0;
+  out.set[0] = best;
 }
 
 bool is_quantized(DType dtype) { return dtype >= DType::kQ4_0; }
 
-bool has_nibbles(PanelKind kind) { return kind == PanelKind::kU4 || kind == PanelKind::kU4Min; }
+bool is_float(PanelKind kind) { return kPanelSets[static_cast<int>(kind)] == 0; }
 
-// The bytes of one panel, group by group (see MatmulJob in kernels.h).
+// The bytes of one panel (see MatmulJob and docs/formats/packed-weights.md).
 struct PanelWriter {
-  PanelWriter(const PanelPlace& place, PanelKind kind)
+  PanelWriter(const PanelPlace& place, PanelKind panel_kind)
       : slab(bytes(place.slab)),
         ways(place.ways),
         which(place.which),
-        line_bytes(kPanelLineBytes[static_cast<int>(kind)]),
-        lines(kPanelLines[static_cast<int>(kind)]),
-        group_bytes(kPanelGroupBytes[static_cast<int>(kind)]) {}
+        kind(panel_kind),
+        line_bytes(kPanelLineBytes[index()]),
+        lines(kPanelLines[index()]),
+        set_bytes(kPanelSetBytes[index()]),
+        sets(kPanelSets[index()]),
+        header_sets(kPanelHeaderSets[index()]) {}
 
-  Byte* line(std::int64_t g, std::int64_t j) const {
-    return slab + g * group_bytes * ways + (j * ways + which) * line_bytes;
-  }
-  // The first or second f16[16] after the lines.
-  Byte* scales(std::int64_t g, int i) const {
-    return slab + g * group_bytes * ways + lines * line_bytes * ways +
+  int index() const { return static_cast<int>(kind); }
+  Byte* header(std::int64_t g, int i) const {
+    return slab + g / kSuperGroups * kSuperGroups * kPanelGroupBytes[index()] * ways +
            (i * ways + which) * 2 * kPanelRows;
+  }
+  Byte* group(std::int64_t g) const {
+    const int bytes = lines * line_bytes + sets * set_bytes;
+    return slab + g / kSuperGroups * kSuperGroups * kPanelGroupBytes[index()] * ways +
+           (header_sets * 2 * kPanelRows + g % kSuperGroups * bytes) * ways;
+  }
+  Byte* line(std::int64_t g, std::int64_t j) const {
+    return group(g) + (j * ways + which) * line_bytes;
+  }
+  Byte* set(std::int64_t g, int i) const {
+    return group(g) + lines * line_bytes * ways + (i * ways + which) * set_bytes;
   }
 
   Byte* slab;
-  int ways, which, line_bytes, lines, group_bytes;
+  int ways, which;
+  PanelKind kind;
+  int line_bytes, lines, set_bytes, sets, header_sets;
 };
 
-void write_group(PanelKind kind, const Group& group, int r, int g, const PanelWriter& to) {
-  if (has_nibbles(kind)) {
-    for (int j = 0; j < 4; ++j) {
-      Byte* quad = to.line(g, j) + 4 * r;
-      for (int i = 0; i < 4; ++i) {
-        quad[i] = static_cast<Byte>(group.quants[4 * j + i] | group.quants[16 + 4 * j + i] << 4);
-      }
-    }
-  } else {
-    for (int j = 0; j < 8; ++j) std::memcpy(to.line(g, j) + 4 * r, group.quants + 4 * j, 4);
+// Low four bits of the quants, then what the kind has of higher ones.
+void write_quants(const Group& group, int r, int g, const PanelWriter& to) {
+  const Byte* q = group.quants;
+  if (to.kind == PanelKind::kI8) {
+    for (int j = 0; j < 8; ++j) std::memcpy(to.line(g, j) + 4 * r, q + 4 * j, 4);
+    return;
   }
-  write_u16(to.scales(g, 0) + 2 * r, group.scale[0]);
-  if (kind == PanelKind::kI8x16) write_u16(to.scales(g, 1) + 2 * r, group.scale[1]);
-  if (kind == PanelKind::kU4Min || kind == PanelKind::kU7Min) {
-    write_u16(to.scales(g, 1) + 2 * r, group.minimum);
+  Byte fifth[4] = {}, top[2][4] = {};
+  for (int j = 0; j < 4; ++j) {
+    Byte* quad = to.line(g, j) + 4 * r;
+    for (int i = 0; i < 4; ++i) {
+      const int low = q[4 * j + i], high = q[16 + 4 * j + i];
+      quad[i] = static_cast<Byte>((low & 15) | (high & 15) << 4);
+      fifth[i] = static_cast<Byte>(fifth[i] | (low >> 4 & 1) << j | (high >> 4 & 1) << (4 + j));
+      top[0][i] = static_cast<Byte>(top[0][i] | (low >> 4 & 3) << 2 * j);
+      top[1][i] = static_cast<Byte>(top[1][i] | (high >> 4 & 3) << 2 * j);
+    }
+  }
+  if (to.lines == 5) std::memcpy(to.line(g, 4) + 4 * r, fifth, 4);
+  if (to.lines == 6) {
+    std::memcpy(to.line(g, 4) + 4 * r, top[0], 4);
+    std::memcpy(to.line(g, 5) + 4 * r, top[1], 4);
+  }
+}
+
+void write_group(const Group& group, int r, int g, const PanelWriter& to) {
+  write_quants(group, r, g, to);
+  for (int i = 0; i < to.sets; ++i) {
+    if (to.set_bytes == kPanelRows) {
+      to.set(g, i)[r] = static_cast<Byte>(group.set[i]);
+    } else {
+      write_u16(to.set(g, i) + 2 * r, group.set[i]);
+    }
+  }
+  if (g % kSuperGroups == 0) {
+    for (int i = 0; i < to.header_sets; ++i) write_u16(to.header(g, i) + 2 * r, group.header[i]);
   }
 }
 
@@ -224,13 +256,12 @@ void pack_q4_row(const Byte* row, bool has_minimum, int r, int groups, const Pan
   const int head = has_minimum ? 4 : 2, stored_bytes = head + 16;
   for (int g = 0; g < groups; ++g, row += stored_bytes) {
     for (int j = 0; j < 4; ++j) std::memcpy(to.line(g, j) + 4 * r, row + head + 4 * j, 4);
-    std::memcpy(to.scales(g, 0) + 2 * r, row, 2);
-    if (has_minimum) std::memcpy(to.scales(g, 1) + 2 * r, row + 2, 2);
+    std::memcpy(to.set(g, 0) + 2 * r, row, 2);
+    if (has_minimum) std::memcpy(to.set(g, 1) + 2 * r, row + 2, 2);
   }
 }
 
-void pack_quantized_row(DType dtype, const Byte* row, PanelKind kind, int r, int groups,
-                        const PanelWriter& to) {
+void pack_quantized_row(DType dtype, const Byte* row, int r, int groups, const PanelWriter& to) {
   if (dtype == DType::kQ4_0 || dtype == DType::kQ4_1) {
     pack_q4_row(row, dtype == DType::kQ4_1, r, groups, to);
     return;
@@ -238,7 +269,7 @@ void pack_quantized_row(DType dtype, const Byte* row, PanelKind kind, int r, int
   Group group;
   for (int g = 0; g < groups; ++g) {
     read_group(dtype, row, g, group);
-    write_group(kind, group, r, g, to);
+    write_group(group, r, g, to);
   }
 }
 
@@ -283,20 +314,21 @@ void pack_values(const float* x, PanelKind kind, int r, int groups, const PanelW
     } else {
       quantize_i8(x + g * kGroup, group);
     }
-    write_group(kind, group, r, g, to);
+    write_group(group, r, g, to);
   }
 }
 
-void clear_panel(PanelKind kind, int groups, const PanelWriter& to) {
-  const int sets =
-      kind == PanelKind::kI8x16 || kind == PanelKind::kU4Min || kind == PanelKind::kU7Min ? 2
-      : kind == PanelKind::kI8 || kind == PanelKind::kU4                                  ? 1
-                                                                                          : 0;
+void clear_panel(int groups, const PanelWriter& to) {
   for (int g = 0; g < groups; ++g) {
     for (int j = 0; j < to.lines; ++j) {
       std::memset(to.line(g, j), 0, static_cast<std::size_t>(to.line_bytes));
     }
-    for (int i = 0; i < sets; ++i) std::memset(to.scales(g, i), 0, 2 * kPanelRows);
+    for (int i = 0; i < to.sets; ++i) {
+      std::memset(to.set(g, i), 0, static_cast<std::size_t>(to.set_bytes));
+    }
+    for (int i = 0; g % kSuperGroups == 0 && i < to.header_sets; ++i) {
+      std::memset(to.header(g, i), 0, 2 * kPanelRows);
+    }
   }
 }
 
@@ -339,19 +371,23 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
       stored = PanelKind::kU4;
       break;
     case DType::kQ4_1:
-    case DType::kQ4_K:
       stored = PanelKind::kU4Min;
       break;
     case DType::kQ5_0:
+    case DType::kQ5_1:
+      stored = PanelKind::kU5Min;
+      break;
     case DType::kQ8_0:
       stored = PanelKind::kI8;
       break;
-    case DType::kQ5_1:
+    case DType::kQ4_K:
+      stored = PanelKind::kU4K;
+      break;
     case DType::kQ5_K:
-      stored = PanelKind::kU7Min;
+      stored = PanelKind::kU5K;
       break;
     case DType::kQ6_K:
-      stored = PanelKind::kI8x16;
+      stored = PanelKind::kU6K;
       break;
     default:
       throw Error(ErrorKind::kBadModelFile, "A weight matrix has type " +
@@ -368,7 +404,8 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
     case WeightFormat::kInt8:
       return is_quantized(dtype) ? stored : PanelKind::kI8;
     case WeightFormat::kInt4:
-      return is_quantized(dtype) && has_nibbles(stored) ? stored : PanelKind::kU4;
+      return !is_float(stored) && kPanelLines[static_cast<int>(stored)] == 4 ? stored
+                                                                             : PanelKind::kU4;
   }
   return stored;
 }
@@ -378,14 +415,14 @@ void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, Pane
   const PanelWriter to(place, kind);
   const std::int64_t in = tensor.row_elements(),
                      padded = static_cast<std::int64_t>(groups) * kGroup;
-  if (count < kPanelRows || in != padded) clear_panel(kind, groups, to);
+  if (count < kPanelRows || in != padded) clear_panel(groups, to);
   const DType dtype = tensor.dtype;
   const bool as_stored = panel_kind(dtype, WeightFormat::kStored) == kind;
   const bool half = dtype == DType::kF16 || dtype == DType::kBF16;
   for (int r = 0; r < count; ++r) {
     const Byte* row = bytes(tensor.row(first_row + r));
     if (as_stored && is_quantized(dtype)) {
-      pack_quantized_row(dtype, row, kind, r, groups, to);
+      pack_quantized_row(dtype, row, r, groups, to);
     } else if (as_stored && half) {
       pack_half_row(row, in, kind, r, to);
     } else {

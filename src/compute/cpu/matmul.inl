@@ -27,25 +27,34 @@ struct TileView {
   const float* scaled_sum;
   const std::int32_t* start_u4;
   const std::int32_t* start_i8;
-  const std::int32_t* start_low;
+  const std::int32_t* start_u6_low;
+  const std::int32_t* start_u6_high;
   int groups;
   int stride;
 };
 
-// Where panel `which` of a slab of kWays panels (1 or 2) has its lines and scales; slab points at
-// the group. See MatmulJob.
+// Where panel `which` of a slab of kWays panels (1 or 2) has its parts. `group` points behind the
+// header, if any. See MatmulJob.
 template <PanelKind kKind, int kWays>
-TESSERA_INLINE const std::byte* line_of(const std::byte* slab, int which, int j) {
-  return slab + (j * kWays + which) * kPanelLineBytes[static_cast<int>(kKind)];
-}
-template <PanelKind kKind, int kWays>
-TESSERA_INLINE const std::byte* scales_of(const std::byte* slab, int which, int i) {
-  constexpr int kKindIndex = static_cast<int>(kKind);
-  return slab + kPanelLines[kKindIndex] * kPanelLineBytes[kKindIndex] * kWays +
-         (i * kWays + which) * 2 * kPanelRows;
-}
-template <PanelKind kKind, int kWays>
-constexpr int kSlabGroupBytes = kPanelGroupBytes[static_cast<int>(kKind)] * kWays;
+struct Place {
+  static constexpr int kIndex = static_cast<int>(kKind);
+  static constexpr int kLineBytes = kPanelLineBytes[kIndex];
+  static constexpr int kSetBytes = kPanelSetBytes[kIndex];
+  static constexpr int kHeaderBytes = kPanelHeaderSets[kIndex] * 2 * kPanelRows * kWays;
+  // From one group to the next under the same header.
+  static constexpr int kGroupBytes =
+      (kPanelLines[kIndex] * kLineBytes + kPanelSets[kIndex] * kSetBytes) * kWays;
+
+  TESSERA_INLINE static const std::byte* line(const std::byte* group, int which, int j) {
+    return group + (j * kWays + which) * kLineBytes;
+  }
+  TESSERA_INLINE static const std::byte* set(const std::byte* group, int which, int i) {
+    return group + kPanelLines[kIndex] * kLineBytes * kWays + (i * kWays + which) * kSetBytes;
+  }
+  TESSERA_INLINE static const std::byte* header(const std::byte* super, int which, int i) {
+    return super + (i * kWays + which) * 2 * kPanelRows;
+  }
+};
 
 // All tiles: panels first … first + P - 1 of `slab`, T rows of activations, out: [P][T][16].
 
@@ -73,12 +82,12 @@ TESSERA_INLINE void tile_plain(const std::byte* slab, int first, const TileView&
   clear(acc);
   const auto* a = static_cast<const float*>(x.values);
   const int stride = x.stride * kGroup;
-  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += Place<kKind, kWays>::kGroupBytes) {
     for (int k = 0; k < kGroup; ++k) {
       F32x16 weights[P];
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const std::byte* line = line_of<kKind, kWays>(slab, first + p, k);
+        const std::byte* line = Place<kKind, kWays>::line(slab, first + p, k);
         if constexpr (kKind == PanelKind::kF32) {
           weights[p] = load(reinterpret_cast<const float*>(line));
         } else {
@@ -114,14 +123,14 @@ void tile_bf16(const std::byte* slab, int first, const TileView& x, float* out) 
   const int stride = x.stride * kGroup;
 #if defined(__AVX512BF16__)
   const auto* a = static_cast<const std::uint16_t*>(x.values);
-  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += Place<kKind, kWays>::kGroupBytes) {
 #pragma GCC unroll 2
     for (int j = 0; j < kGroup / 2; ++j) {
       U8x64 weights[P];
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
         weights[p] = load_u8(
-            reinterpret_cast<const std::uint8_t*>(line_of<kKind, kWays>(slab, first + p, j)));
+            reinterpret_cast<const std::uint8_t*>(Place<kKind, kWays>::line(slab, first + p, j)));
       }
 #pragma GCC unroll 12
       for (int t = 0; t < T; ++t) {
@@ -134,12 +143,12 @@ void tile_bf16(const std::byte* slab, int first, const TileView& x, float* out) 
 #else
   // Without VDPBF16PS: f32 activations, weights widened. A pair of bf16 is a dword, even input low.
   const auto* a = static_cast<const float*>(x.values);
-  for (int g = 0; g < x.groups; ++g, a += stride, slab += kSlabGroupBytes<kKind, kWays>) {
+  for (int g = 0; g < x.groups; ++g, a += stride, slab += Place<kKind, kWays>::kGroupBytes) {
     for (int j = 0; j < kGroup / 2; ++j) {
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const I32x16 pairs =
-            load(reinterpret_cast<const std::int32_t*>(line_of<kKind, kWays>(slab, first + p, j)));
+        const I32x16 pairs = load(
+            reinterpret_cast<const std::int32_t*>(Place<kKind, kWays>::line(slab, first + p, j)));
         const F32x16 even = as_f32(shift_left<16>(pairs));
         const F32x16 odd = as_f32(pairs & set_i32(static_cast<std::int32_t>(0xffff0000u)));
 #pragma GCC unroll 12

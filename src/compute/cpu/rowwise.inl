@@ -81,13 +81,15 @@ void prepare_row(const float* x, std::int64_t cols, const float* norm_weight, fl
       auto* out = static_cast<std::int8_t*>(sink.values) + cell * kGroup;
       store_i8(out, low);
       store_i8(out + kLanes, high);
-      const std::int32_t low_sum = reduce_add(low), sum = low_sum + reduce_add(high);
+      const std::int32_t low_sum = reduce_add(low), high_sum = reduce_add(high);
+      const std::int32_t sum = low_sum + high_sum;
       const float step = peak > 1e-30f ? peak * (1.0f / 127.0f) : 0.0f;
       sink.scale[cell] = step;
       sink.scaled_sum[cell] = step * static_cast<float>(sum);
       sink.start_u4[cell] = -8 * sum;
       sink.start_i8[cell] = kBiasInStart ? -128 * sum : 0;
-      sink.start_low[cell] = kBiasInStart ? -128 * low_sum : 0;
+      sink.start_u6_low[cell] = -32 * low_sum;
+      sink.start_u6_high[cell] = -32 * high_sum;
     }
   }
 }

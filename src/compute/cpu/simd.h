@@ -99,6 +99,20 @@ TESSERA_INLINE U8x64 low_nibbles(U8x64 a) {
 TESSERA_INLINE U8x64 high_nibbles(U8x64 a) {
   return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(0x0f))};
 }
+TESSERA_INLINE I32x16 load_i8_widened(const std::int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+TESSERA_INLINE I32x16 load_u8_widened(const std::uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+// a | (b moved so that bit kFrom of each byte becomes bit kTo, & kMask)
+template <int kFrom, int kTo, int kMask>
+TESSERA_INLINE U8x64 or_bits(U8x64 a, U8x64 b) {
+  const __m512i moved = kFrom > kTo   ? _mm512_srli_epi16(b.v, kFrom > kTo ? kFrom - kTo : 0)
+                        : kFrom < kTo ? _mm512_slli_epi16(b.v, kFrom < kTo ? kTo - kFrom : 0)
+                                      : b.v;
+  return {_mm512_ternarylogic_epi32(a.v, moved, _mm512_set1_epi8(kMask), 0xf8)};  // a | (b & c)
+}
 using Quad = U8x64;
 TESSERA_INLINE Quad broadcast_quad(const void* p) {
   std::int32_t quad;
@@ -248,6 +262,28 @@ TESSERA_INLINE U8x64 high_nibbles(U8x64 a) {
   return {_mm256_and_si256(_mm256_srli_epi16(a.lo, 4), mask),
           _mm256_and_si256(_mm256_srli_epi16(a.hi, 4), mask)};
 }
+TESSERA_INLINE __m128i load_128(const void* p) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+TESSERA_INLINE I32x16 load_i8_widened(const std::int8_t* p) {
+  const __m128i bytes = load_128(p);
+  return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+}
+TESSERA_INLINE I32x16 load_u8_widened(const std::uint8_t* p) {
+  const __m128i bytes = load_128(p);
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+// a | (b moved so that bit kFrom of each byte becomes bit kTo, & kMask)
+template <int kFrom, int kTo, int kMask>
+TESSERA_INLINE U8x64 or_bits(U8x64 a, U8x64 b) {
+  const auto merge = [](__m256i x, __m256i y) {
+    const __m256i moved = kFrom > kTo   ? _mm256_srli_epi16(y, kFrom > kTo ? kFrom - kTo : 0)
+                          : kFrom < kTo ? _mm256_slli_epi16(y, kFrom < kTo ? kTo - kFrom : 0)
+                                        : y;
+    return _mm256_or_si256(x, _mm256_and_si256(moved, _mm256_set1_epi8(kMask)));
+  };
+  return {merge(a.lo, b.lo), merge(a.hi, b.hi)};
+}
 struct Quad {
   __m256i v;
 };
@@ -388,6 +424,23 @@ constexpr bool kBiasInStart = true;
 TESSERA_INLINE U8x64 load_u8(const std::uint8_t* p) { return {load_bytes<VecU32>(p)}; }
 TESSERA_INLINE U8x64 low_nibbles(U8x64 a) { return {a.v & 0x0f0f0f0fu}; }
 TESSERA_INLINE U8x64 high_nibbles(U8x64 a) { return {(a.v >> 4) & 0x0f0f0f0fu}; }
+TESSERA_INLINE I32x16 load_i8_widened(const std::int8_t* p) {
+  VecI32 v;
+  for (int i = 0; i < kLanes; ++i) v[i] = p[i];
+  return {v};
+}
+TESSERA_INLINE I32x16 load_u8_widened(const std::uint8_t* p) {
+  VecI32 v;
+  for (int i = 0; i < kLanes; ++i) v[i] = p[i];
+  return {v};
+}
+// a | (b moved so that bit kFrom of each byte becomes bit kTo, & kMask)
+template <int kFrom, int kTo, int kMask>
+TESSERA_INLINE U8x64 or_bits(U8x64 a, U8x64 b) {
+  const VecU32 moved =
+      kFrom > kTo ? b.v >> (kFrom > kTo ? kFrom - kTo : 0) : b.v << (kFrom < kTo ? kTo - kFrom : 0);
+  return {a.v | (moved & (kMask * 0x01010101u))};
+}
 struct Quad {
   std::uint32_t a[4];
 };

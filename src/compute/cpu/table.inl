@@ -22,7 +22,8 @@ TESSERA_INLINE TileView tile_view(const ActivationView& x, std::int64_t cell, in
           x.scaled_sum + cell,
           x.start_u4 + cell,
           x.start_i8 + cell,
-          x.start_low + cell,
+          x.start_u6_low + cell,
+          x.start_u6_high + cell,
           x.groups,
           stride};
 }
@@ -34,14 +35,18 @@ TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* slab, int first, c
     switch (kind) {
       case PanelKind::kI8:
         return tile_i8<kWays, P, T>(slab, first, x, out);
-      case PanelKind::kI8x16:
-        return tile_i8x16<kWays, P, T>(slab, first, x, out);
-      case PanelKind::kU7Min:
-        return tile_u7_min<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU4:
         return tile_u4<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU4Min:
         return tile_u4_min<kWays, P, T>(slab, first, x, out);
+      case PanelKind::kU5Min:
+        return tile_u5_min<kWays, P, T>(slab, first, x, out);
+      case PanelKind::kU4K:
+        return tile_u4_k<kWays, P, T>(slab, first, x, out);
+      case PanelKind::kU5K:
+        return tile_u5_k<kWays, P, T>(slab, first, x, out);
+      case PanelKind::kU6K:
+        return tile_u6_k<kWays, P, T>(slab, first, x, out);
       default:
         break;
     }
