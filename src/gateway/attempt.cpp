@@ -25,11 +25,7 @@ http::asio::awaitable<Answer> try_entity(http::Client& client, const Attempt& a,
                     .time_left = time_left};
   answer.response = co_await call_upstream(client, std::move(call));
   if (a.stream) co_return answer;
-  try {
-    answer.body = co_await http::read_all(*answer.response.body, a.max_response_bytes);
-  } catch (const Error& error) {
-    throw broken_off(error, entity);
-  }
+  answer.body = co_await read_answer(*answer.response.body, a.max_response_bytes, entity);
   answer.response.body.reset();
   co_return answer;
 }

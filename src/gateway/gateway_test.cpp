@@ -246,13 +246,13 @@ TEST_F(GatewayTest, RetiredNames) {
   endpoints.push_back(old);
   publish(std::move(endpoints), {{"llama-2", {LifecycleState::kRedirect, "", "chat"}},
                                  {"mpt", {LifecycleState::kRedirect, "", "absent"}},
-                                 {"bge-0", {LifecycleState::kRedirect, "", "embed"}},
+                                 {"chat-0", {LifecycleState::kRedirect, "", "embed"}},
                                  {"gone", {LifecycleState::kRetired, "", "chat"}}});
   const Reply redirected = post("/v1/chat/completions", say("hi", R"("model":"llama-2")"));
   EXPECT_EQ(redirected.status, 200);
   EXPECT_EQ(redirected.header("x-tessera-redirected-from"), "llama-2");
   EXPECT_EQ(redirected.tree().at("model").as_string(), "model-a");
-  for (const char* name : {"mpt", "gone", "bge-0"}) {
+  for (const char* name : {"mpt", "gone", "chat-0"}) {
     const Reply reply = post(std::string("/serving-endpoints/") + name + "/invocations", say("hi"));
     EXPECT_EQ(reply.status, 404) << name;
     EXPECT_EQ(reply.tree().at("error_code").as_string(), "RESOURCE_DOES_NOT_EXIST");
@@ -263,7 +263,7 @@ TEST_F(GatewayTest, RetiredNames) {
   const Reply deprecated = post("/serving-endpoints/deprecated/invocations", say("hi"));
   EXPECT_EQ(deprecated.status, 200);
   EXPECT_EQ(deprecated.header("deprecation"), "true");
-  EXPECT_EQ(deprecated.header("sunset"), "2030-01-01");
+  EXPECT_EQ(deprecated.header("sunset"), "Tue, 01 Jan 2030 00:00:00 GMT");
   EXPECT_EQ(deprecated.header("x-tessera-replacement"), "chat");
 }
 
@@ -543,6 +543,13 @@ TEST_F(GatewayTest, WorkerThatIsNotThere) {
   EXPECT_EQ(record().status_code, reply.status);
 }
 
+TEST_F(GatewayTest, AnswersThatAreTooLarge) {
+  options_.max_response_bytes = 100;
+  const Reply reply = post("/v1/chat/completions", say("hi", R"("model":"chat")"));
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_NE(reply.body.find("larger than 100 bytes"), std::string::npos);
+}
+
 TEST_F(GatewayTest, AnswersThatAreNone) {
   const Reply reply = post("/v1/chat/completions", say("garbage", R"("model":"chat")"));
   EXPECT_EQ(reply.status, 502);
@@ -577,7 +584,7 @@ TEST_F(GatewayTest, Drain) {
 }
 
 TEST_F(GatewayTest, MetricsPerEndpoint) {
-  post("/serving-endpoints/chat/invocations", say("hi"));
+  post("/serving-endpoints/chat/invocations", say("hi", R"("stream":true)"));
   post("/serving-endpoints/chat/invocations", say("status 400"));
   post("/serving-endpoints/chat/invocations", say("status 500"));
   post("/serving-endpoints/not-there/invocations", say("hi"));

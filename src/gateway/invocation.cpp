@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
-
+#include <ctime>
 #include "base/clock.h"
 #include "base/strings.h"
 #include "gateway/attempt.h"
@@ -63,14 +63,26 @@ Error retired(std::string_view name, const catalog::Lifecycle& lifecycle, bool n
   return error;
 }
 
+// "2030-01-01" as RFC 8594 wants it; empty when it is no date.
+std::string http_date(const std::string& iso_date) {
+  const auto ms = parse_rfc3339(iso_date + "T00:00:00Z");
+  if (!ms) return {};
+  const std::time_t seconds = *ms / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[40];
+  const std::size_t size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return std::string(text, size);
+}
+
 // A redirect goes on to the replacement while that one can answer, and for its task.
 const catalog::Endpoint& follow(const Call& call, std::string_view name,
-                                const catalog::Lifecycle& lifecycle, bool named_by_body) {
+                                const catalog::Lifecycle& lifecycle, std::optional<Task> task,
+                                bool named_by_body) {
   const catalog::Endpoint* replacement = lifecycle.state == catalog::LifecycleState::kRedirect
                                              ? call.snapshot->find_endpoint(lifecycle.replacement)
                                              : nullptr;
-  // All retired models were of the chat task.
-  if (replacement == nullptr || !replacement->ready() || replacement->task != Task::kChat) {
+  if (replacement == nullptr || !replacement->ready() || replacement->task != task) {
     throw retired(name, lifecycle, named_by_body);
   }
   return *replacement;
@@ -85,12 +97,17 @@ const catalog::Endpoint& find_endpoint(Call& call, std::string_view name, bool n
       endpoint == nullptr ? tombstone->lifecycle : endpoint->lifecycle;
   using enum catalog::LifecycleState;
   if (lifecycle.state == kRetired) throw retired(name, lifecycle, named_by_body);
-  if (tombstone != nullptr || lifecycle.state == kRedirect) {
-    endpoint = &follow(call, name, lifecycle, named_by_body);
+  if (tombstone != nullptr ||
+      lifecycle.state == kRedirect) {  // Of an endpoint that is gone only the name is known: chat
+                                       // models are all that was retired.
+    const auto task = endpoint == nullptr ? std::optional(Task::kChat) : endpoint->task;
+    endpoint = &follow(call, name, lifecycle, task, named_by_body);
     call.answer_headers.set("x-tessera-redirected-from", std::string(name));
   } else if (lifecycle.state == kDeprecated) {
     call.answer_headers.set("deprecation", "true");
-    if (!lifecycle.retire_at.empty()) call.answer_headers.set("sunset", lifecycle.retire_at);
+    if (const std::string sunset = http_date(lifecycle.retire_at); !sunset.empty()) {
+      call.answer_headers.set("sunset", sunset);
+    }
     if (!lifecycle.replacement.empty()) {
       call.answer_headers.set("x-tessera-replacement", lifecycle.replacement);
     }

@@ -180,7 +180,6 @@ std::string relay_plain(std::string body, std::string_view served_model_name, Us
     throw Error(ErrorKind::kUpstreamBadGateway, "The upstream's answer has no usage.");
   }
   meter.usage(*usage);
-  meter.first_token();
   if (const auto reason = first_finish_reason(body)) meter.record().finish_reason = *reason;
   if (!served_model_name.empty()) {
     body.pop_back();

@@ -26,8 +26,10 @@ Error not_live(const catalog::ServedEntity& entity) {
 // Tells the client no more about the machine than that its model stopped.
 Error worker_failure(const Error& cause, const catalog::ServedEntity& entity) {
   log_warn("gateway", "a worker failed", {{"entity", entity.name}, {"reason", cause.message}});
-  if (cause.kind == ErrorKind::kDeadlineExceeded) return cause;
   if (cause.code == kUnreachable) return not_live(entity);
+  if (cause.kind == ErrorKind::kDeadlineExceeded) {
+    return Error(ErrorKind::kDeadlineExceeded, "The model did not answer in time.");
+  }
   return Error(ErrorKind::kEngineFailure,
                "The model's worker stopped before it had answered; it is being restarted.");
 }
@@ -92,6 +94,24 @@ http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, 
   Error error = provider.from_error(response.status, body);
   note_retry_after(error, response.headers);
   throw error;
+}
+
+http::asio::awaitable<std::string> read_answer(http::BodyStream& body, std::size_t limit,
+                                               const catalog::ServedEntity& entity) {
+  std::string all;
+  try {
+    while (auto piece = co_await body.next()) {
+      all += *piece;
+      if (all.size() > limit) break;
+    }
+  } catch (const Error& error) {
+    throw worker_failure(error, entity);
+  }
+  if (all.size() > limit) {
+    throw Error(ErrorKind::kEngineFailure,
+                "The answer is larger than " + std::to_string(limit) + " bytes.");
+  }
+  co_return all;
 }
 
 Error broken_off(const Error& error, const catalog::ServedEntity& entity) {

@@ -56,8 +56,10 @@ UsageMeter::UsageMeter(const UsageSink& sink, EndpointMetrics& metrics,
 
 UsageMeter::~UsageMeter() {
   record_.latency_ms = elapsed_ms();
-  record_.time_to_first_byte_ms = first_token_ms_.value_or(0);
   record_.status_code = status_.value_or(http_status(ErrorKind::kClientClosed));
+  // A plain answer's first byte is its last.
+  const bool whole = record_.status_code == 200 && !record_.streaming;
+  record_.time_to_first_byte_ms = first_token_ms_.value_or(whole ? record_.latency_ms : 0);
   if (!reported_ && record_.output_characters > 0) {  // data-plane 2.10
     record_.estimated = true;
     record_.input_tokens = (record_.input_characters + 1) / 4;
