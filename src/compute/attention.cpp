@@ -23,6 +23,8 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 constexpr int kTileRows = 48;
 // With no more rows than this, keys and values are widened on the fly.
 constexpr int kDirectRows = 2 * cpu::kAttentionRows;
+// States of partitions computed apart take at most 16 MiB.
+constexpr std::int64_t kMaxPartialFloats = 1 << 22;
 // Multiply-adds below which waking the other threads costs more than they save.
 constexpr std::int64_t kInlineWork = 1 << 16;
 
@@ -292,14 +294,15 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
   int counters = 0;
   for (int i = 0; i < static_cast<int>(s.tiles.size()); ++i) {
     Tile& tile = s.tiles[static_cast<std::size_t>(i)];
-    if (!apart || tile.last_partition - tile.first_partition < 2) {
+    const int partitions = tile.last_partition - tile.first_partition;
+    const std::int64_t needed = state_floats(tile.tokens * group, width) * partitions;
+    if (!apart || partitions < 2 || partial_floats + needed > kMaxPartialFloats) {
       s.items.push_back({i, -1});
       continue;
     }
     tile.partials = partial_floats;
     tile.pending = counters++;
-    partial_floats +=
-        state_floats(tile.tokens * group, width) * (tile.last_partition - tile.first_partition);
+    partial_floats += needed;
     for (int p = tile.first_partition; p < tile.last_partition; ++p) s.items.push_back({i, p});
   }
   float* partials = s.partials.ensure(partial_floats);

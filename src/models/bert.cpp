@@ -133,6 +133,11 @@ Layer Bert::load_layer(int index, WeightFormat format) {
 }
 
 void Bert::embed_batch(const Batch& batch, Tensor& x) {
+  for (int s = 0; s < batch.sequences(); ++s) {
+    if (batch.cu_seqlens[s] == batch.cu_seqlens[s + 1]) {
+      throw Error(ErrorKind::kBadValue, "Input " + std::to_string(s) + " has no tokens.");
+    }
+  }
   for (const std::int32_t position : batch.positions) {
     if (position < 0 || position >= position_embeddings_.rows()) {
       throw Error(ErrorKind::kContextLengthExceeded,

@@ -361,6 +361,12 @@ TEST_F(Goldens, BertRefusesLongInput) {
   }
 }
 
+TEST_F(Goldens, BertRefusesEmptyInput) {
+  const Folder folder("bert");
+  Encoder encoder(folder.path(), WeightFormat::kStored, 1);
+  EXPECT_THROW(encoder.embed({{1, 2}, {}}), Error);
+}
+
 TEST_F(Goldens, InspectReadsTheSameFactsAsLoad) {
   const Folder folder("llama-c");
   const ModelInfo info = inspect_model(folder.path());
