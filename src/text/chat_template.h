@@ -3,6 +3,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -21,7 +22,8 @@ struct ChatTemplateInput {
   std::optional<boost::json::array> tools;
   std::optional<boost::json::array> documents;
   bool add_generation_prompt = true;
-  boost::json::object kwargs;  // chat_template_kwargs
+  boost::json::object kwargs;         // chat_template_kwargs
+  std::optional<std::int64_t> now_s;  // for strftime_now; the clock when absent
 };
 
 // Rendered text with the origin of each stretch: true where it came from the template itself,

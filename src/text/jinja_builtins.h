@@ -1,0 +1,100 @@
+// What templates can call and compute with: operators, attributes, methods, filters and tests.
+// Pure functions over values; a Failure is a run-time error of the template.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/jinja_parser.h"
+#include "text/jinja_value.h"
+
+namespace tessera::jinja {
+
+// What one rendering may use. Real templates stay far below; hostile ones end with a Failure.
+class Budget {
+ public:
+  void work(std::uint64_t units);    // one is about an evaluated node, or a value compared
+  void memory(std::uint64_t bytes);  // made so far, freed or not
+  // Accounts for a value just made.
+  Value made(Value value);
+
+  // Held by what may call itself: macros, and filters that call filters.
+  class Call {
+   public:
+    explicit Call(Budget& budget);
+    ~Call() { --budget_.calls_; }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    Budget& budget_;
+  };
+
+ private:
+  static constexpr int kMaxCalls = 64;
+  static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 512u << 20;
+  std::uint64_t work_ = 0, memory_ = 0;
+  int calls_ = 0;
+};
+
+struct Arguments {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string, Value>> named;
+};
+
+// Arguments matched with the parameter names of a built-in.
+class Bound {
+ public:
+  // Failure for too many arguments, unknown names and doubles. `what`: "filter 'join'".
+  Bound(const Arguments& arguments, std::string what,
+        std::initializer_list<std::string_view> names);
+
+  const Value* find(std::size_t index) const;          // nullptr when not given
+  const Value& require(std::size_t index) const;       // Failure when not given
+  bool flag(std::size_t index, bool otherwise) const;  // its truth
+  // Failure when it is no integer.
+  std::int64_t integer(std::size_t index, std::int64_t otherwise) const;
+
+ private:
+  std::string what_;
+  std::vector<std::string_view> names_;
+  std::vector<Value> values_;
+  std::vector<bool> given_;
+};
+
+Value binary(ExpressionKind operation, const Value& a, const Value& b, Budget& budget);
+Value negate(const Value& value);
+bool compare(Comparison comparison, const Value& a, const Value& b, Budget& budget);
+
+// Failure when `value` is undefined: using it is an error.
+void require_defined(const Value& value);
+
+Value get_attribute(const Value& object, std::string_view name);
+Value get_item(const Value& object, const Value& key);
+// object[begin:end:step]; undefined or none bounds are left out.
+Value get_slice(const Value& object, const Value& begin, const Value& end, const Value& step,
+                Budget& budget);
+
+bool is_text_method(std::string_view name);
+Value call_method(const Method& method, const Arguments& arguments, Budget& budget);
+
+Value call_filter(std::string_view name, const Value& input, const Arguments& arguments,
+                  Budget& budget);
+bool call_test(std::string_view name, const Value& input, const Arguments& arguments,
+               Budget& budget);
+
+// Shared by methods and filters of the same name.
+Text strip(const Text& text, const Text* characters, bool left, bool right);
+Text replace(const Text& text, std::string_view from, const Text& to, std::int64_t count);
+Text upper(const Text& text);
+Text lower(const Text& text);
+Text capitalize(const Text& text);
+std::vector<Text> split_lines(const Text& text, bool keep_ends);
+Text join(const std::vector<Value>& items, const Text& separator);  // str() of each
+bool is_lower_text(std::string_view text);
+bool is_upper_text(std::string_view text);
+
+}  // namespace tessera::jinja
