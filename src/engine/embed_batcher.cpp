@@ -70,17 +70,6 @@ std::vector<EmbedBatcher::Done> EmbedBatcher::finish(const Tensor& embeddings) {
   return finished;
 }
 
-std::vector<std::uint64_t> EmbedBatcher::fail() {
-  std::vector<std::uint64_t> ids;
-  for (const Item& item : batch_) {
-    if (find(item.id) == nullptr) continue;
-    ids.push_back(item.id);
-    remove(item.id);
-  }
-  batch_.clear();
-  return ids;
-}
-
 EmbedBatcher::Job* EmbedBatcher::find(std::uint64_t id) {
   const auto job =
       std::find_if(jobs_.begin(), jobs_.end(), [id](const Job& j) { return j.id == id; });

@@ -29,8 +29,9 @@ class EmbedBatcher {
   // valid until finish() or remove() of their request.
   std::vector<std::span<const std::int32_t>> next();
 
-  // The requests of the batch of next(), each once.
+  // The requests of the batch of next(), each once; the request of one of its inputs.
   std::vector<std::uint64_t> in_batch() const;
+  std::uint64_t request_of(int input) const { return batch_[input].id; }
 
   struct Done {
     std::uint64_t id;
@@ -38,8 +39,6 @@ class EmbedBatcher {
   };
   // embeddings: [inputs of next(), hidden]. Returns the requests that are complete now.
   std::vector<Done> finish(const Tensor& embeddings);
-  // The batch of next() failed: its requests, removed.
-  std::vector<std::uint64_t> fail();
 
  private:
   struct Job {

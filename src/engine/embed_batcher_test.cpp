@@ -70,14 +70,5 @@ TEST(EmbedBatcher, ForgetsARemovedRequestEvenInItsBatch) {
   EXPECT_TRUE(batcher.empty());
 }
 
-TEST(EmbedBatcher, AFailedBatchFailsItsRequestsOnly) {
-  EmbedBatcher batcher(4);
-  batcher.add(1, inputs_of({4}));
-  batcher.add(2, inputs_of({4}));
-  (void)batcher.next();
-  EXPECT_EQ(batcher.fail(), std::vector<std::uint64_t>{1});
-  EXPECT_FALSE(batcher.empty());
-}
-
 }  // namespace
 }  // namespace tessera

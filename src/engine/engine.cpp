@@ -29,6 +29,11 @@ Error shutting_down() {
   return Error(ErrorKind::kShuttingDown, "the server is shutting down; try again elsewhere");
 }
 
+Error forward_error(const std::exception& e) {
+  if (const auto* error = dynamic_cast<const Error*>(&e)) return *error;
+  return Error(ErrorKind::kEngineFailure, std::string("the forward pass failed: ") + e.what());
+}
+
 void check_ids(std::span<const std::int32_t> ids, int vocab_size, const std::string& param) {
   for (std::int32_t id : ids) {
     if (id >= 0 && id < vocab_size) continue;
@@ -82,6 +87,8 @@ struct Engine::Impl {
   void touch(RequestState& state);
   void deliver();
   void embed_step();
+  void embed_one_by_one(const std::vector<std::span<const std::int32_t>>& inputs,
+                        const std::exception& failure);
   void end_embedding(std::uint64_t id, Result<std::vector<std::vector<float>>> result);
   void leave_queue(bool& is_started);
   void leave(bool was_started);
@@ -490,17 +497,35 @@ void Engine::Impl::embed_step() {
   try {
     embed_batch_.pack(inputs);
     model_.embedding->forward(embed_batch_.batch(), embeddings_);
-    counters_.prompt_tokens += tokens;
-    for (auto& done : batcher_.finish(embeddings_)) {
-      end_embedding(done.id, std::move(done.embeddings));
-    }
   } catch (const std::exception& e) {
-    const auto* error = dynamic_cast<const Error*>(&e);
-    const Error failure =
-        error != nullptr
-            ? *error
-            : Error(ErrorKind::kEngineFailure, std::string("the forward pass failed: ") + e.what());
-    for (const std::uint64_t id : batcher_.fail()) end_embedding(id, failure);
+    embed_one_by_one(inputs, e);
+  }
+  counters_.prompt_tokens += tokens;
+  for (auto& done : batcher_.finish(embeddings_)) {
+    end_embedding(done.id, std::move(done.embeddings));
+  }
+}
+
+// Finds out which input of a failed batch is to blame; the others get their embeddings.
+void Engine::Impl::embed_one_by_one(const std::vector<std::span<const std::int32_t>>& inputs,
+                                    const std::exception& failure) {
+  std::vector<std::pair<std::uint64_t, Error>> failed;
+  if (inputs.size() == 1) failed.emplace_back(batcher_.request_of(0), forward_error(failure));
+  Tensor rows(static_cast<std::int64_t>(inputs.size()), info_.hidden_size), row;
+  for (std::size_t i = 0; i < inputs.size() && inputs.size() > 1; ++i) {
+    try {
+      embed_batch_.pack({&inputs[i], 1});
+      model_.embedding->forward(embed_batch_.batch(), row);
+      std::copy_n(row.data(), row.cols(), rows.row(static_cast<std::int64_t>(i)));
+    } catch (const std::exception& e) {
+      failed.emplace_back(batcher_.request_of(static_cast<int>(i)), forward_error(e));
+    }
+  }
+  embeddings_ = std::move(rows);
+  for (const auto& [id, error] : failed) {
+    if (!embed_requests_.contains(id)) continue;  // another input of it failed, too
+    batcher_.remove(id);
+    end_embedding(id, error);
   }
 }
 

@@ -574,7 +574,12 @@ TEST(EmbeddingEngine, AnswersInOrderAndIsolatesFailures) {
   auto good_result = good.get_future().get();
   ASSERT_TRUE(good_result->has_value());
   EXPECT_EQ(good_result->value(), (std::vector<std::vector<float>>{{18, 3}, {1, 1}, {18, 2}}));
+  std::promise<std::optional<Outcome>> other;
   auto b = engine.embed({{{1}, {666}}, [&](Outcome r) { bad.set_value(std::move(r)); }});
+  auto c = engine.embed({{{4}, {5}}, [&](Outcome r) { other.set_value(std::move(r)); }});
+  auto other_result = other.get_future().get();
+  ASSERT_TRUE(other_result->has_value());
+  EXPECT_EQ(other_result->value(), (std::vector<std::vector<float>>{{4, 1}, {5, 1}}));
   auto bad_result = bad.get_future().get();
   ASSERT_TRUE(bad_result->has_error());
   try {

@@ -66,7 +66,8 @@ void Scheduler::plan_decodes(StepPlan& plan) {
 }
 
 void Scheduler::plan_prompts(StepPlan& plan) {
-  int budget = budget_.prefill_tokens(plan.decodes);
+  const int prompts = static_cast<int>(waiting_.size() + running_.size()) - plan.decodes;
+  int budget = budget_.prefill_tokens(plan.decodes, prompts);
   in_this_step_.clear();
   for (Sequence* sequence : running_) {
     if (budget <= 0) return;

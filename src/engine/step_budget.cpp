@@ -29,12 +29,13 @@ double StepBudget::decode_ns(int decodes) const {
   return 0;
 }
 
-int StepBudget::prefill_tokens(int decodes) const {
+int StepBudget::prefill_tokens(int decodes, int prompts) const {
   if (fixed_ > 0) return std::max(1, fixed_ - decodes);
   if (decodes == 0) return kAlone;
   const double step = decode_ns(decodes);
   if (step == 0 || prefill_ns_ == 0) return kUnmeasured;
-  const double tokens = std::clamp<double>(step / prefill_ns_, kLeast, kAlone);
+  const double share = std::max(1.0, static_cast<double>(prompts) / decodes);
+  const double tokens = std::clamp<double>(share * step / prefill_ns_, kLeast, kAlone);
   return static_cast<int>(tokens) / 8 * 8;  // whole tiles of the kernels
 }
 

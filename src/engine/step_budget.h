@@ -1,7 +1,9 @@
 // How many prompt tokens a step may carry, learnt from the steps before.
 //
 // With sequences decoding, a step should take at most about twice as long as without the prompt
-// tokens (engine-performance D.4); alone, prompts go in large chunks. Engine thread only.
+// tokens (engine-performance D.4). When more prompts wait than sequences decode, the greater number
+// counts for more: the prompts may take as many times a decoding step as there are prompts per
+// decoding sequence. Alone, prompts go in large chunks. Engine thread only.
 #pragma once
 
 #include <array>
@@ -13,7 +15,8 @@ class StepBudget {
   // fixed > 0: that many tokens per step, decodes included, whatever is measured.
   explicit StepBudget(int fixed) : fixed_(fixed) {}
 
-  int prefill_tokens(int decodes) const;
+  // prompts: sequences whose prompt is not done, the waiting ones included.
+  int prefill_tokens(int decodes, int prompts = 1) const;
   void observe(int decodes, int prefill_tokens, double step_ns);
 
   static constexpr int kAlone = 512;  // tokens per step when nobody waits for a next token

@@ -29,6 +29,16 @@ TEST(StepBudget, APromptAtMostDoublesTheStep) {
   EXPECT_EQ(budget.prefill_tokens(60), 200);
 }
 
+TEST(StepBudget, ManyPromptsWeighMoreThanFewDecodes) {
+  StepBudget budget(0);
+  budget.observe(2, 0, 4e6);
+  budget.observe(0, 512, 512 * 1e5);
+  EXPECT_EQ(budget.prefill_tokens(2, 1), 40);
+  EXPECT_EQ(budget.prefill_tokens(2, 2), 40);
+  EXPECT_EQ(budget.prefill_tokens(2, 6), 120);
+  EXPECT_EQ(budget.prefill_tokens(2, 1000), StepBudget::kAlone);
+}
+
 TEST(StepBudget, PromptsAlwaysMoveOn) {
   StepBudget budget(0);
   for (int i = 0; i < 50; ++i) {

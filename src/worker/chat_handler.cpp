@@ -167,6 +167,7 @@ GenerationSpec plan(const api::ChatRequest& request, const ServedModel& model) {
 
 asio::awaitable<http::Response> handle_chat(const ServedModel& model, http::Request request) {
   const std::int64_t arrived_us = steady_us();
+  require_generation(model);
   const api::Body body(request.body);
   api::ChatRequest chat = api::parse_chat_request(body, model.parsing);
   GenerationSpec spec = plan(chat, model);

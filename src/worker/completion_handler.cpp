@@ -234,6 +234,7 @@ GenerationSpec plan(const api::CompletionRequest& request, const ServedModel& mo
 
 asio::awaitable<http::Response> handle_completion(const ServedModel& model, http::Request request) {
   const std::int64_t arrived_us = steady_us();
+  require_generation(model);
   const api::Body body(request.body);
   api::CompletionRequest completion = api::parse_completion_request(body, model.parsing);
   GenerationSpec spec = plan(completion, model);

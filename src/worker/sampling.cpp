@@ -23,6 +23,12 @@ Error context_exceeded(int context, std::int64_t input, std::int64_t output, std
 
 }  // namespace
 
+void require_generation(const ServedModel& model) {
+  if (!model.engine.info().is_embedding) return;
+  throw Error(ErrorKind::kWrongTask,
+              "model '" + model.name + "' makes embeddings; it does not generate text");
+}
+
 SamplingParams sampling_params(const api::GenerationFields& fields, const ServedModel& model) {
   const GenerationDefaults& defaults = model.assets.defaults;
   SamplingParams p;

@@ -12,6 +12,9 @@
 
 namespace tessera {
 
+// Throws Error(kWrongTask) when the model makes embeddings.
+void require_generation(const ServedModel& model);
+
 // Everything but max_tokens and the log probabilities, whose fields differ by route.
 SamplingParams sampling_params(const api::GenerationFields& fields, const ServedModel& model);
 
