@@ -69,7 +69,8 @@ struct Endpoint {
   std::optional<Task> task;
   std::vector<Tag> tags;
   std::optional<EmailNotifications> email_notifications;
-  std::optional<bool> usage_tracking;  // absent: ai_gateway was not set
+  std::optional<bool> usage_tracking;  // ai_gateway.usage_tracking_config.enabled
+  bool fallback_enabled = false;       // ai_gateway.fallback_config.enabled
   TesseraSettings settings;
   Lifecycle lifecycle;
   Acl acl;

@@ -36,7 +36,13 @@ struct ExternalModel {
   bool operator==(const ExternalModel&) const = default;
 };
 
+// Shown with models of the built-in catalogue; `description` carries notes and licence (4.2.1).
+struct FoundationModel {
+  std::string name, display_name, docs, description;
+};
+
 struct ServedEntity {
+  std::string id;    // 32 hex digits; names the processes and joins usage rows
   std::string name;  // unique in the endpoint
   EntityKind kind = EntityKind::kRegisteredModel;
   std::string entity_name;     // "catalog.schema.model"
@@ -58,6 +64,7 @@ struct ServedEntity {
   Task task = Task::kChat;
   std::string model_id;  // value of `model` in answers; also sent to the worker
   std::optional<int> max_model_len;
+  std::optional<FoundationModel> foundation_model;
 
   // How it is doing. Sockets of the replicas that answer now; the gateway sends requests there.
   Deployment deployment = Deployment::kCreating;
@@ -71,7 +78,6 @@ struct ServedEntity {
   bool live() const { return kind == EntityKind::kExternalModel || !sockets.empty(); }
   // For local entities: provider "openai", name = model_id.
   ExternalModel as_external_model() const;
-  std::string id;  // 32 hex digits; joins usage rows
 };
 
 // True when both ask for the same processes: same model, version, compute and environment. Then a

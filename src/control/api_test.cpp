@@ -159,6 +159,8 @@ TEST_F(ApiTest, AiGatewayEchoesWhatIsEnforced) {
       call("PUT", kAll + "/a/ai-gateway", R"({"usage_tracking_config":{"enabled":true}})").text,
       R"({"usage_tracking_config":{"enabled":true}})");
   EXPECT_EQ(call("GET", kAll + "/a").at("/ai_gateway/usage_tracking_config/enabled"), true);
+  EXPECT_EQ(call("PUT", kAll + "/a/ai-gateway", R"({"fallback_config":{"enabled":true}})").text,
+            R"({"fallback_config":{"enabled":true}})");
   Reply refused = call("PUT", kAll + "/a/ai-gateway",
                        R"({"rate_limits":[{"calls":1,"renewal_period":"minute"}]})");
   EXPECT_EQ(refused.status, 400);

@@ -299,7 +299,8 @@ json::object endpoint_head(const Endpoint& endpoint, PermissionLevel level) {
   o["description"] = endpoint.description;
   o["permission_level"] = to_string(level);
   o["route_optimized"] = endpoint.route_optimized;
-  if (endpoint.usage_tracking) o["ai_gateway"] = ai_gateway_json(endpoint.usage_tracking);
+  json::object gateway = ai_gateway_json(endpoint);
+  if (!gateway.empty()) o["ai_gateway"] = std::move(gateway);
   put(o, "effective_budget_policy_id", endpoint.budget_policy_id);
   if (endpoint.lifecycle.state != LifecycleState::kActive) {
     json::object lifecycle{{"state", to_string(endpoint.lifecycle.state)}};
@@ -365,7 +366,7 @@ NewEndpoint parse_new_endpoint(const json::object& body, bool provisioned_throug
     e.email_notifications = parse_notifications(body);
   }
   if (const json::object* gateway = get_object(body, "ai_gateway")) {
-    e.usage_tracking = parse_ai_gateway(*gateway, "ai_gateway");
+    set_ai_gateway(e, *gateway, "ai_gateway");
   }
   refuse_rate_limits(body, "");
   refuse_true(body, "route_optimized", "");
@@ -399,7 +400,7 @@ std::optional<EmailNotifications> parse_notifications(const json::object& body) 
                             parse_strings(*object, "on_update_failure", "email_notifications")};
 }
 
-std::optional<bool> parse_ai_gateway(const json::object& gateway, std::string_view path) {
+void set_ai_gateway(Endpoint& endpoint, const json::object& gateway, std::string_view path) {
   if (const json::object* rails = get_object(gateway, "guardrails", path)) {
     for (const auto& [side, parameters] : *rails) {
       if (!is_empty(parameters)) not_supported(join_path(path, "guardrails"));
@@ -407,11 +408,13 @@ std::optional<bool> parse_ai_gateway(const json::object& gateway, std::string_vi
   }
   refuse(gateway, "rate_limits", path);
   refuse_enabled(gateway, "inference_table_config", path);
-  refuse_enabled(gateway, "fallback_config", path);
-  if (const json::object* tracking = get_object(gateway, "usage_tracking_config", path)) {
-    return get_bool(*tracking, "enabled", join_path(path, "usage_tracking_config")).value_or(false);
-  }
-  return std::nullopt;
+  auto enabled = [&](std::string_view field) -> std::optional<bool> {
+    const json::object* config = get_object(gateway, field, path);
+    if (!config) return std::nullopt;
+    return get_bool(*config, "enabled", join_path(path, field)).value_or(false);
+  };
+  endpoint.usage_tracking = enabled("usage_tracking_config");
+  endpoint.fallback_enabled = enabled("fallback_config").value_or(false);
 }
 
 void refuse_rate_limits(const json::object& body, std::string_view path) {
@@ -462,9 +465,12 @@ json::object notifications_json(const EmailNotifications& notifications) {
   return o;
 }
 
-json::object ai_gateway_json(std::optional<bool> usage_tracking) {
+json::object ai_gateway_json(const Endpoint& endpoint) {
   json::object o;
-  if (usage_tracking) o["usage_tracking_config"] = json::object{{"enabled", *usage_tracking}};
+  if (endpoint.usage_tracking) {
+    o["usage_tracking_config"] = json::object{{"enabled", *endpoint.usage_tracking}};
+  }
+  if (endpoint.fallback_enabled) o["fallback_config"] = json::object{{"enabled", true}};
   return o;
 }
 

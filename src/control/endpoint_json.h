@@ -30,8 +30,10 @@ NewEndpoint parse_new_endpoint(const json::object& body, bool provisioned_throug
 std::vector<catalog::Tag> parse_tags(const json::object& body, std::string_view field);
 // nullopt: absent or empty, which clears them.
 std::optional<catalog::EmailNotifications> parse_notifications(const json::object& body);
-// `{}` clears (nullopt). What this version cannot enforce is refused with Error naming the field.
-std::optional<bool> parse_ai_gateway(const json::object& gateway, std::string_view path);
+// Replaces the endpoint's gateway settings; `{}` clears them. What this version cannot enforce is
+// refused with Error naming the field.
+void set_ai_gateway(catalog::Endpoint& endpoint, const json::object& gateway,
+                    std::string_view path);
 // Throws when any limit is given.
 void refuse_rate_limits(const json::object& body, std::string_view path);
 // A JSON merge patch; an unknown key is an error.
@@ -45,7 +47,7 @@ json::object endpoint_summary(const catalog::Endpoint& endpoint,
                               catalog::PermissionLevel callers_level);
 json::array tags_json(const std::vector<catalog::Tag>& tags);
 json::object notifications_json(const catalog::EmailNotifications& notifications);
-json::object ai_gateway_json(std::optional<bool> usage_tracking);
+json::object ai_gateway_json(const catalog::Endpoint& endpoint);
 json::object settings_json(const catalog::TesseraSettings& settings);
 
 }  // namespace tessera::control

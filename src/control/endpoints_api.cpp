@@ -162,11 +162,12 @@ awaitable<Response> put_rate_limits(Services&, Request request, Caller caller) {
 awaitable<Response> put_ai_gateway(Services& s, Request request, Caller caller) {
   const std::string& name = param(request, "name");
   caller.endpoint(name, PermissionLevel::kCanManage);
-  const std::optional<bool> tracking = parse_ai_gateway(body_of(request), "");
-  co_await s.thread.run([&] {
-    s.table.change(name, [&](Endpoint& endpoint) { endpoint.usage_tracking = tracking; });
+  const json::object body = body_of(request);
+  json::object gateway = co_await s.thread.run([&] {
+    return ai_gateway_json(
+        s.table.change(name, [&](Endpoint& endpoint) { set_ai_gateway(endpoint, body, ""); }));
   });
-  co_return answer(ai_gateway_json(tracking));
+  co_return answer(gateway);
 }
 
 // Additions first, then deletions; the answer is sorted by key (1.2).

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   bool deaf = false;
   for (std::string word; std::getline(list, word, ',');) {
     if (word == "fail") {
-      std::fprintf(stderr, "loading\nunsupported architecture 'nonsense'\n\n");
+      std::fprintf(stderr, "loading\ntessera: unsupported architecture 'nonsense'\n\n");
       return 3;
     }
     if (word.starts_with("slow=")) ::usleep(1000 * std::atoi(word.c_str() + 5));

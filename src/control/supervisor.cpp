@@ -269,7 +269,10 @@ asio::awaitable<std::string> Supervisor::Impl::run_once(std::shared_ptr<Worker> 
   log_info(
       "control", "worker ended",
       {{"endpoint", spec.endpoint_name}, {"entity", spec.entity_name}, {"how", status.describe()}});
-  const std::string last_line = worker->log.last_line();
+  std::string last_line = worker->log.last_line();
+  // How the worker introduces the error it ends with.
+  constexpr std::string_view kPrefix = "tessera: ";
+  if (last_line.starts_with(kPrefix)) last_line.erase(0, kPrefix.size());
   std::string reason = "The worker " + status.describe();
   if (status.signal == 0 && !last_line.empty()) reason += ": " + last_line;
   co_return reason;

@@ -73,6 +73,12 @@ json::object write_entity(const ServedEntity& e) {
   o["task"] = to_string(e.task);
   put(o, "model_id", e.model_id);
   put(o, "max_model_len", e.max_model_len);
+  if (e.foundation_model) {
+    o["foundation_model"] = {{"name", e.foundation_model->name},
+                             {"display_name", e.foundation_model->display_name},
+                             {"docs", e.foundation_model->docs},
+                             {"description", e.foundation_model->description}};
+  }
   o["deployment"] = to_string(e.deployment);
   put(o, "deployment_state_message", e.deployment_state_message);
   return o;
@@ -115,6 +121,11 @@ ServedEntity read_entity(const json::object& o) {
   e.task = parse_task(text("task")).value_or(Task::kChat);
   e.model_id = text("model_id");
   if (auto length = get_int(o, "max_model_len")) e.max_model_len = static_cast<int>(*length);
+  if (const json::object* model = get_object(o, "foundation_model")) {
+    auto part = [model](std::string_view field) { return get_string(*model, field).value_or(""); };
+    e.foundation_model =
+        FoundationModel{part("name"), part("display_name"), part("docs"), part("description")};
+  }
   e.deployment = parse_deployment(text("deployment")).value_or(Deployment::kCreating);
   e.deployment_state_message = text("deployment_state_message");
   return e;
@@ -171,6 +182,7 @@ std::string write_details(const Endpoint& endpoint) {
         {"on_update_failure", write_strings(endpoint.email_notifications->on_update_failure)}};
   }
   put(o, "usage_tracking", endpoint.usage_tracking);
+  if (endpoint.fallback_enabled) o["fallback_enabled"] = true;
   const TesseraSettings& settings = endpoint.settings;
   if (settings.given) {
     json::object own{{"api_profile", to_string(settings.api_profile)}};
@@ -202,6 +214,7 @@ void read_details(std::string_view document, Endpoint& endpoint) {
                                                         read_strings(*mails, "on_update_failure")};
     }
     endpoint.usage_tracking = get_bool(o, "usage_tracking");
+    endpoint.fallback_enabled = get_bool(o, "fallback_enabled").value_or(false);
     if (const json::object* own = get_object(o, "tessera")) {
       TesseraSettings& settings = endpoint.settings;
       settings.given = true;

@@ -62,6 +62,7 @@ Endpoint full_endpoint() {
   e.tags = {{"k", "v"}, {"", "odd"}};
   e.email_notifications = EmailNotifications{{"a@x"}, {}};
   e.usage_tracking = false;
+  e.fallback_enabled = true;
   e.settings = {ApiProfile::kOpen, false, 4096, true};
   e.lifecycle = {LifecycleState::kDeprecated, "2027-01-01", "other"};
   e.acl = {{AclEntry::Grantee::kGroup, "users", PermissionLevel::kCanQuery},
@@ -117,6 +118,7 @@ TEST_F(StoreTest, EndpointRoundTripsThroughReopen) {
   ASSERT_TRUE(r.email_notifications);
   EXPECT_EQ(r.email_notifications->on_update_success, std::vector<std::string>{"a@x"});
   EXPECT_EQ(r.usage_tracking, false);
+  EXPECT_TRUE(r.fallback_enabled);
   EXPECT_EQ(r.settings.api_profile, ApiProfile::kOpen);
   EXPECT_EQ(r.settings.also_completions, false);
   EXPECT_EQ(r.settings.max_model_len, 4096);
