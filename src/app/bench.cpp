@@ -11,6 +11,7 @@
 #include "app/commands.h"
 #include "app/load.h"
 #include "app/worker_process.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "engine/engine.h"
 

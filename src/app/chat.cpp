@@ -6,6 +6,7 @@
 
 #include "app/api_client.h"
 #include "app/commands.h"
+#include "base/error.h"
 #include "base/json.h"
 
 namespace tessera::app {

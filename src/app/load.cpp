@@ -87,22 +87,26 @@ class Load {
 
   boost::asio::awaitable<void> embed(std::mt19937_64& random) {
     const auto begin = Clock::now();
-    auto response = co_await send(
-        request("/embeddings", {{"model", options_.model}, {"input", random_prompt(random)}}));
+    // Built outside the co_await: g++ 12 mishandles initialiser lists inside one.
+    json::object body;
+    body["model"] = options_.model;
+    body["input"] = random_prompt(random);
+    auto response = co_await send(request("/embeddings", body));
     co_await http::read_all(*response.body, 64u << 20);
     result_.ttft_ms.push_back(ms_since(begin));
     result_.prompt_tokens += options_.prompt_tokens;
   }
 
   boost::asio::awaitable<void> complete(std::mt19937_64& random) {
-    const json::object body{{"model", options_.model},
-                            {"prompt", random_prompt(random)},
-                            {"max_tokens", options_.max_tokens},
-                            {"temperature", 0},
-                            {"ignore_eos", true},
-                            {"stream", true},
-                            {"stream_options", {{"include_usage", true}}},
-                            {"cache_prompt", false}};
+    json::object body;
+    body["model"] = options_.model;
+    body["prompt"] = random_prompt(random);
+    body["max_tokens"] = options_.max_tokens;
+    body["temperature"] = 0;
+    body["ignore_eos"] = true;
+    body["stream"] = true;
+    body["stream_options"] = json::object{{"include_usage", true}};
+    body["cache_prompt"] = false;  // llama.cpp's name for "compute everything"
     const auto begin = Clock::now();
     auto last = begin;
     auto response = co_await send(request("/completions", body));

@@ -7,6 +7,7 @@
 #include "app/api_client.h"
 #include "app/commands.h"
 #include "base/config.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
 #include "models/model.h"
