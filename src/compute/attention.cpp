@@ -68,7 +68,7 @@ void reset(const State& state, int rows) {
 
 // What one thread works with.
 struct ThreadScratch {
-  Buffer queries, keys, values, scores, partial, state;
+  Buffer queries, keys, values, scores, partial, state, query_pairs, key_rows;
   std::vector<int> first, last;
 };
 
@@ -393,8 +393,8 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
 }
 
 void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
-                              std::span<const std::int32_t> cu_seqlens, Tensor& out,
-                              ThreadPool& pool) {
+                              std::span<const std::int32_t> cu_seqlens, bool allow_bf16,
+                              Tensor& out, ThreadPool& pool) {
   Scratch& s = *scratch_;
   const cpu::AttentionKernels& kernels = s.kernels;
   s.start(shape, pool.threads());
@@ -434,10 +434,23 @@ void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
 
     const int begin = cu_seqlens[tile.sequence], end = cu_seqlens[tile.sequence + 1];
     const int key_offset = shape.q_size() + tile.kv_head * shape.head_dim;
+    const bool bf16 = allow_bf16 && kernels.attend_bf16 != nullptr;
     for (int p = 0; p < tile.last_partition; ++p) {
       const int first_key = begin + p * kPartition;
       const int n = std::min(kPartition, end - first_key);
       const float* from = qkv.row(first_key) + key_offset;
+      if (bf16) {
+        const auto pairs = [](Buffer& buffer, std::int64_t count) {
+          return reinterpret_cast<std::uint32_t*>(buffer.ensure(count));
+        };
+        kernels.attend_bf16(
+            {queries, pairs(t.query_pairs, cpu::kAttentionRows * width / 2), from,
+             from + shape.kv_size(), qkv.cols(), pairs(t.key_rows, kPartition * width / 2),
+             pairs(t.keys, std::int64_t{width} / 2 * kKeyStride),
+             pairs(t.values, std::int64_t{kPartition} / 2 * width), rows, shape.head_dim, width, n,
+             scores, partial, state.maximum, state.sum, state.output});
+        continue;
+      }
       kernels.transpose(from, qkv.cols(), keys, kKeyStride, n, shape.head_dim);
       from += shape.kv_size();
       for (int k = 0; k < n; ++k) {

@@ -88,9 +88,11 @@ class Attention {
   void paged(const Tensor& qkv, const AttentionShape& shape, const PackedSequences& sequences,
              const KvLayer& layer, Tensor& out, ThreadPool& pool);
 
-  // Queries attend to all keys of their own sequence, taken from qkv itself.
+  // Queries attend to all keys of their own sequence, taken from qkv itself. With allow_bf16, the
+  // operands of both products are rounded to bf16 where the CPU has an instruction for that.
   void bidirectional(const Tensor& qkv, const AttentionShape& shape,
-                     std::span<const std::int32_t> cu_seqlens, Tensor& out, ThreadPool& pool);
+                     std::span<const std::int32_t> cu_seqlens, bool allow_bf16, Tensor& out,
+                     ThreadPool& pool);
 
  private:
   struct Scratch;

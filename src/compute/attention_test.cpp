@@ -233,7 +233,7 @@ TEST(BidirectionalAttention, EqualsTheFormulaAndIgnoresNeighbours) {
       const std::vector<std::int32_t> cu{0, 1, 40, 340, 347};
       const Tensor qkv = random_tensor(cu.back(), shape.qkv_size(), 5);
       Tensor out, alone;
-      attention.bidirectional(qkv, shape, cu, out, pool);
+      attention.bidirectional(qkv, shape, cu, false, out, pool);
       const Tensor want = reference(qkv, shape, KvType::kF32, [&](int t) {
         const auto next = std::upper_bound(cu.begin(), cu.end(), t);
         return std::pair<int, int>(*(next - 1), *next);
@@ -243,10 +243,36 @@ TEST(BidirectionalAttention, EqualsTheFormulaAndIgnoresNeighbours) {
       Tensor part(300, qkv.cols());
       std::copy_n(qkv.row(40), part.rows() * part.cols(), part.data());
       const std::int32_t own_cu[] = {0, 300};
-      attention.bidirectional(part, shape, own_cu, alone, pool);
+      attention.bidirectional(part, shape, own_cu, false, alone, pool);
       for (std::int64_t i = 0; i < alone.rows() * alone.cols(); ++i) {
         ASSERT_EQ(out.row(40)[i], alone.data()[i]);
       }
+    }
+  }
+}
+
+TEST(BidirectionalAttention, InBf16IsNearAndIgnoresNeighbours) {
+  ThreadPool pool(2);
+  Attention attention;
+  for (const int head_dim : {8, 64, 20}) {
+    const AttentionShape shape{4, 4, head_dim, 1.0f / std::sqrt(static_cast<float>(head_dim)), 0};
+    const std::vector<std::int32_t> cu{0, 1, 40, 341, 348};
+    const Tensor qkv = random_tensor(cu.back(), shape.qkv_size(), 6);
+    Tensor out, alone;
+    attention.bidirectional(qkv, shape, cu, true, out, pool);
+    const Tensor want = reference(qkv, shape, KvType::kF32, [&](int t) {
+      const auto next = std::upper_bound(cu.begin(), cu.end(), t);
+      return std::pair<int, int>(*(next - 1), *next);
+    });
+    // Inputs are N(0, 1); bf16 has 8 bits.
+    expect_near(out, want, 0.03f);
+
+    Tensor part(301, qkv.cols());
+    std::copy_n(qkv.row(40), part.rows() * part.cols(), part.data());
+    const std::int32_t own_cu[] = {0, 301};
+    attention.bidirectional(part, shape, own_cu, true, alone, pool);
+    for (std::int64_t i = 0; i < alone.rows() * alone.cols(); ++i) {
+      ASSERT_EQ(out.row(40)[i], alone.data()[i]);
     }
   }
 }

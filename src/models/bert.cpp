@@ -164,7 +164,9 @@ void Bert::forward(const Batch& batch, Tensor& embeddings) {
   for (const Layer& layer : layers_) {
     activation_.prepare(x, layer.qkv.activation_format(), pool_);
     layer.qkv.forward(activation_, qkv_, pool_);
-    attention_.bidirectional(qkv_, shape_, batch.cu_seqlens, attended_, pool_);
+    attention_.bidirectional(qkv_, shape_, batch.cu_seqlens,
+                             layer.qkv.activation_format() == ActivationFormat::kBF16, attended_,
+                             pool_);
     activation_.prepare(attended_, layer.attention_output.activation_format(), pool_);
     layer.attention_output.forward_add(activation_, x, pool_);
     normalize(layer.attention_norm, x);

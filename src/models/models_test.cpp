@@ -330,6 +330,20 @@ TEST_F(Goldens, BertEqualsTransformersElementByElement) {
   }
 }
 
+TEST_F(Goldens, BertInBf16IsNear) {
+  const json::value test = json::parse(read_text(kGoldens / "bert-bf16/case.json"));
+  std::vector<std::vector<std::int32_t>> sequences;
+  for (const json::value& list : test.at("sequences").as_array()) {
+    sequences.push_back(tokens_of(list));
+  }
+  const Folder folder("bert-bf16");
+  Encoder encoder(folder.path(), WeightFormat::kStored, 2);
+  const std::vector<float> got = encoder.embed(sequences);
+  const std::vector<float> want = read_floats(kGoldens / "bert-bf16/cls.f32");
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 0.06);
+}
+
 TEST_F(Goldens, ABertSequenceInABatchEqualsItAlone) {
   const std::vector<std::int32_t> tokens = golden_tokens();
   const std::vector<std::vector<std::int32_t>> sequences = {

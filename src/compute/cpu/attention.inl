@@ -429,6 +429,10 @@ void narrow(bool is_bf16, const float* from, std::uint16_t* to, int count) {
   }
 }
 
+#if defined(__AVX512BF16__)
+#include "compute/cpu/attention_bf16.inl"
+#endif
+
 // --- rows --------------------------------------------------------------------------------------
 
 void rotate(float* head, const float* cosine, const float* sine, int half, bool interleaved) {
@@ -561,6 +565,6 @@ void silu_mul(const float* gate, const float* up, float* y, std::int64_t count) 
 
 }  // namespace
 
-const AttentionKernels TESSERA_ATTENTION_KERNELS = {attend,    merge,     widen,    narrow,
-                                                    transpose, rotate,    rms_norm, layer_norm,
-                                                    gelu,      gelu_tanh, silu_mul};
+const AttentionKernels TESSERA_ATTENTION_KERNELS = {
+    TESSERA_ATTEND_BF16, attend, merge,     widen,   narrow, transpose, rotate, rms_norm,
+    layer_norm,          gelu,   gelu_tanh, silu_mul};

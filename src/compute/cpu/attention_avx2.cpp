@@ -3,6 +3,7 @@
 
 #include "compute/cpu/attention_kernels.h"
 
+#define TESSERA_ATTEND_BF16 nullptr
 #define TESSERA_ATTENTION_KERNELS kAttentionAvx2
 
 namespace tessera::cpu {

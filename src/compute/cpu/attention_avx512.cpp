@@ -3,6 +3,7 @@
 
 #include "compute/cpu/attention_kernels.h"
 
+#define TESSERA_ATTEND_BF16 attend_bf16
 #define TESSERA_ATTENTION_KERNELS kAttentionAvx512
 
 namespace tessera::cpu {

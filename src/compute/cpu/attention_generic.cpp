@@ -2,6 +2,7 @@
 #include "compute/cpu/attention_kernels.h"
 #include "compute/quantize.h"
 
+#define TESSERA_ATTEND_BF16 nullptr
 #define TESSERA_ATTENTION_KERNELS kAttentionGeneric
 
 namespace tessera::cpu {

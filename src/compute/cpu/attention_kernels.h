@@ -43,7 +43,29 @@ struct AttentionTile {
   float* output;   // [rows][width]
 };
 
+// The same with everything but the running softmax in bf16, for bidirectional attention between
+// linear layers that take bf16 anyway. Pairs of neighbours (dimensions of queries and keys, keys of
+// values) share 32 bits, the first in the low half.
+struct Bf16AttentionTile {
+  const float* queries;        // [rows][width], scaled by scale * log2(e)
+  std::uint32_t* query_pairs;  // scratch, [kAttentionRows][width / 2]
+  const float* keys;           // row k at k * stride: head_dim floats
+  const float* values;         // the same
+  std::int64_t stride;
+  std::uint32_t* key_rows;     // scratch, [kAttentionPartition][width / 2]
+  std::uint32_t* key_pairs;    // scratch, [width / 2][kAttentionKeyStride]
+  std::uint32_t* value_pairs;  // scratch, [kAttentionPartition / 2][width]
+  int rows, head_dim, width, key_count;
+  float* scores;   // scratch, [kAttentionRows][kAttentionPartition]
+  float* partial;  // scratch, [kAttentionRows][width]
+  float* maximum;  // [rows]
+  float* sum;      // [rows]
+  float* output;   // [rows][width]
+};
+
 struct AttentionKernels {
+  // Null where there is no bf16 dot product.
+  void (*attend_bf16)(const Bf16AttentionTile& tile);
   // Adds one partition to the running softmax.
   void (*attend)(const AttentionTile& tile);
   // The same from finished partitions: merges (maximum, sum, output) of `from` into `into`.
