@@ -508,7 +508,7 @@ TEST_F(GatewayTest, ClientLeaves) {
 TEST_F(GatewayTest, ClientLeavesWhileAPlainAnswerIsMade) {
   http::ClientRequest impatient = request("/serving-endpoints/chat/invocations", say("slow 2000"));
   impatient.timeouts.first_byte = 100ms;
-  EXPECT_THROW(send(impatient), Error);
+  EXPECT_EQ(send(impatient).status, 0);
   EXPECT_EQ(record().status_code, 499);
 }
 
@@ -541,6 +541,23 @@ TEST_F(GatewayTest, WorkerThatIsNotThere) {
   EXPECT_EQ(post("/v1/chat/completions", say("hi", R"("model":"two")")).status, 200);
   EXPECT_EQ(reply.body.find(folder_.string()), std::string::npos) << "no paths in messages";
   EXPECT_EQ(record().status_code, reply.status);
+}
+
+TEST_F(GatewayTest, FallbackIsAnEndpointsChoice) {
+  std::vector<catalog::Endpoint> endpoints = default_endpoints();
+  endpoints.back().fallback_enabled = true;
+  publish(endpoints);
+  const Reply helped = post("/serving-endpoints/both/invocations", say("A only: status 503"));
+  EXPECT_EQ(helped.status, 200);
+  EXPECT_EQ(helped.header("served-model-name"), "b");
+  EXPECT_EQ(helped.tree().at("model").as_string(), "model-b");
+  EXPECT_EQ(record(0).served_entity_name, "b");
+  // Not where one entity was asked for.
+  EXPECT_EQ(
+      post("/serving-endpoints/both/served-models/a/invocations", say("A only: status 503")).status,
+      503);
+  publish(default_endpoints());
+  EXPECT_EQ(post("/serving-endpoints/both/invocations", say("A only: status 503")).status, 503);
 }
 
 TEST_F(GatewayTest, AnswersThatAreTooLarge) {

@@ -20,6 +20,7 @@ namespace {
 using catalog::Task;
 
 constexpr int kRollOutRetrySeconds = 30;
+constexpr int kRestartRetrySeconds = 2;
 constexpr std::size_t kMaxHeaderValue = 1024;
 
 // What is known about a request on its way. References live as long as the snapshot.
@@ -130,31 +131,34 @@ std::string reasons(const catalog::Endpoint& endpoint) {
   return text;
 }
 
-bool has_failed_for_good(const catalog::Endpoint& endpoint) {
-  return std::ranges::all_of(endpoint.active->entities, [](const catalog::ServedEntity& entity) {
-    return !entity.live() && (entity.deployment == catalog::Deployment::kFailed ||
-                              entity.deployment == catalog::Deployment::kAborted);
-  });
+Error not_ready(const catalog::Endpoint& endpoint, std::string_view why, int retry_after_s) {
+  Error error(ErrorKind::kNotReady,
+              "Endpoint " + quote_for_message(endpoint.name) + " is not ready." + std::string(why));
+  error.retry_after_s = retry_after_s;
+  return error;
 }
 
 const catalog::EndpointConfig& active_config(const catalog::Endpoint& endpoint) {
-  const std::string name = quote_for_message(endpoint.name);
-  if (endpoint.suspended) {
-    throw Error(ErrorKind::kEndpointStopped,
-                "Endpoint " + name + " is stopped. Start it to query it.");
-  }
-  const bool rolling_out = endpoint.config_update == catalog::ConfigUpdate::kInProgress;
-  if (!endpoint.active && rolling_out) {
-    Error error(ErrorKind::kNotReady,
-                "Endpoint " + name + " is not ready: its first configuration is being rolled out.");
-    error.retry_after_s = kRollOutRetrySeconds;
-    throw error;
-  }
-  if (!endpoint.active || endpoint.active->entities.empty() ||
-      (!rolling_out && has_failed_for_good(endpoint))) {
-    std::string why = reasons(endpoint);
-    if (why.empty()) why = " It has no configuration that could serve; update its config.";
-    throw Error(ErrorKind::kNeverReady, "Endpoint " + name + " is not ready." + why);
+  using enum catalog::Availability;
+  switch (endpoint.availability()) {
+    case kServing:
+      break;
+    case kCreating:
+      throw not_ready(endpoint, " Its first configuration is being rolled out.",
+                      kRollOutRetrySeconds);
+    case kUnhealthy:
+      throw not_ready(endpoint, reasons(endpoint), kRestartRetrySeconds);
+    case kStopped:
+      throw Error(ErrorKind::kEndpointStopped, "Endpoint " + quote_for_message(endpoint.name) +
+                                                   " is stopped. Start it to query it.");
+    case kNeverReady: {
+      std::string why = reasons(endpoint);
+      if (why.empty()) why = " It has no configuration that could serve; update its config.";
+      Error error = not_ready(endpoint, why, 0);
+      error.kind = ErrorKind::kNeverReady;  // 400: nothing will change by waiting
+      error.retry_after_s.reset();
+      throw error;
+    }
   }
   return *endpoint.active;
 }
@@ -191,12 +195,6 @@ Task check_task(const Call& call, const api::Body& body, const catalog::Endpoint
 
 // --- To the upstream and back ---
 
-template <class E>
-bool fallback_of(const E& endpoint) {
-  if constexpr (requires { endpoint.fallback_enabled; }) return endpoint.fallback_enabled;
-  return false;
-}
-
 std::string header_value(const std::vector<std::string>& names) {
   std::string value;
   for (const std::string& name : names) {
@@ -232,7 +230,7 @@ std::vector<const catalog::ServedEntity*> choose_entities(const Call& call,
                                                           std::optional<std::string_view> wanted,
                                                           std::uint64_t number) {
   if (!wanted) {
-    auto order = order_entities(config, number, fallback_of(endpoint));
+    auto order = order_entities(config, number, endpoint.fallback_enabled);
     if (!order.empty()) return order;
     throw Error(ErrorKind::kNotReady, "Endpoint " + quote_for_message(endpoint.name) +
                                           " routes no traffic to any served entity.");
