@@ -35,7 +35,7 @@ class Budget {
 
  private:
   static constexpr int kMaxCalls = 64;
-  static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 512u << 20;
+  static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 256u << 20;
   std::uint64_t work_ = 0, memory_ = 0;
   int calls_ = 0;
 };

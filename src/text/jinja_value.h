@@ -56,7 +56,7 @@ struct Extent {
   void add(const Value& element);  // Failure beyond kMaxDepth or kMaxNodes
 };
 constexpr int kMaxDepth = 300;
-constexpr std::uint64_t kMaxNodes = 1 << 24;
+constexpr std::uint64_t kMaxNodes = 1 << 22;
 
 struct Sequence {
   std::vector<Value> items;
