@@ -172,6 +172,13 @@ TEST_F(Goldens, LlamaEqualsTransformersElementByElement) {
   }
 }
 
+// Permuted q and k rows, and the scaling of Llama 3.1 as a tensor.
+TEST_F(Goldens, LlamaFromGgufEqualsTransformersElementByElement) {
+  Session session(kGoldens / "llama-gguf/model.gguf", WeightFormat::kF32, KvType::kF32, 2);
+  expect_close(session.run(golden_tokens(), 48), read_floats(kGoldens / "llama-gguf/logits.f32"),
+               2e-5);
+}
+
 TEST_F(Goldens, LlamaInBf16IsNear) {
   const Folder folder("llama-a-bf16");
   Session session(folder.path(), WeightFormat::kStored, KvType::kBF16, 2);

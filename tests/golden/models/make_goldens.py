@@ -7,6 +7,7 @@ The reference is transformers (4.45) in eager f32 on the CPU. Run from anywhere:
 
 Each case is a folder:
   config.json, model.safetensors   the checkpoint (absent when "weights" names another case)
+  model.gguf                       instead of both
   case.json                        tokens, and which files hold what
   *.f32                            expected values, raw little-endian f32
 
@@ -20,6 +21,7 @@ import pathlib
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -27,6 +29,8 @@ SEED = 1234
 VOCAB = 257
 TOKENS = np.random.default_rng(99).integers(0, VOCAB, 48).tolist()
 SIGMA, SIGMA_QK = 0.08, 0.18
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 32}
 
 LLAMA = dict(
     model_type="llama", architectures=["LlamaForCausalLM"], vocab_size=VOCAB, hidden_size=64,
@@ -152,6 +156,83 @@ def make_llama(name, embedding_sigma=None, weights_of=None, bf16=False, **change
     print(name, "max |logit|", float(abs(arrays["logits.f32"]).max()))
 
 
+def gguf_string(text):
+    data = text.encode()
+    return len(data).to_bytes(8, "little") + data
+
+
+def gguf_value(value):
+    if isinstance(value, str):
+        return (8).to_bytes(4, "little") + gguf_string(value)
+    if isinstance(value, int):
+        return (4).to_bytes(4, "little") + value.to_bytes(4, "little")
+    return (6).to_bytes(4, "little") + np.float32(value).tobytes()
+
+
+def permute(weight, heads):
+    """Rows s * D/2 + j of each head go to 2 j + s, as the GGUF converter does."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def make_gguf():
+    """llama-31 on bf16 weights as a GGUF file: permuted q and k, scaling as rope_freqs.weight."""
+    config = {**LLAMA, "rope_theta": 500.0, "rope_scaling": LLAMA3}
+    bits, values = to_bf16(random_weights(llama_shapes(config), SIGMA))
+    head = config["hidden_size"] // config["num_attention_heads"]
+    base = LlamaConfig(**{**config, "rope_scaling": None})
+    scaled = LlamaConfig(**config)
+    plain = ROPE_INIT_FUNCTIONS["default"](base, "cpu")[0]
+    divisors = (plain / ROPE_INIT_FUNCTIONS["llama3"](scaled, "cpu")[0]).numpy()
+    names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
+             "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+             "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+             "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+             "mlp.down_proj": "ffn_down"}
+    tensors = {"rope_freqs.weight": divisors.astype("<f4")}
+    for name in sorted(bits):
+        stem = name.removesuffix(".weight")
+        if stem.startswith("model.layers."):
+            _, _, layer, part = stem.split(".", 3)
+            gguf = f"blk.{layer}.{names[part]}.weight"
+        else:
+            gguf = names[stem] + ".weight"
+        data = bits[name] if bits[name].ndim == 2 else values[name]
+        if "q_proj" in name:
+            data = permute(data, config["num_attention_heads"])
+        if "k_proj" in name:
+            data = permute(data, config["num_key_value_heads"])
+        tensors[gguf] = np.ascontiguousarray(data)
+    metadata = {
+        "general.architecture": "llama", "llama.block_count": config["num_hidden_layers"],
+        "llama.context_length": config["max_position_embeddings"],
+        "llama.embedding_length": config["hidden_size"],
+        "llama.feed_forward_length": config["intermediate_size"],
+        "llama.attention.head_count": config["num_attention_heads"],
+        "llama.attention.head_count_kv": config["num_key_value_heads"],
+        "llama.attention.layer_norm_rms_epsilon": config["rms_norm_eps"],
+        "llama.rope.freq_base": config["rope_theta"], "llama.rope.dimension_count": head,
+        "llama.vocab_size": VOCAB}
+    out = b"GGUF" + (3).to_bytes(4, "little") + len(tensors).to_bytes(8, "little")
+    out += len(metadata).to_bytes(8, "little")
+    for key, value in metadata.items():
+        out += gguf_string(key) + gguf_value(value)
+    blob = b""
+    for name, data in tensors.items():
+        kind = 30 if data.dtype == np.uint16 else 0  # BF16 or F32
+        out += gguf_string(name) + data.ndim.to_bytes(4, "little")
+        for extent in reversed(data.shape):
+            out += extent.to_bytes(8, "little")
+        out += kind.to_bytes(4, "little") + len(blob).to_bytes(8, "little")
+        blob += data.tobytes()
+        blob += b"\0" * (-len(blob) % 32)
+    out += b"\0" * (-len(out) % 32)
+    folder = HERE / "llama-gguf"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.gguf").write_bytes(out + blob)
+    (folder / "logits.f32").write_bytes(llama_logits(config, values).astype("<f4").tobytes())
+
+
 def bert_shapes(c):
     d, i = c["hidden_size"], c["intermediate_size"]
     shapes = {"embeddings.word_embeddings.weight": (c["vocab_size"], d),
@@ -204,12 +285,11 @@ def make_bert():
 make_llama("llama-a", bf16=True)
 make_llama("llama-b", embedding_sigma=0.003, tie_word_embeddings=True)
 make_llama("llama-c", head_dim=16, attention_bias=True, mlp_bias=True)
-make_llama("llama-31", weights_of="llama-a", rope_theta=500.0, rope_scaling={
-    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 32})
+make_llama("llama-31", weights_of="llama-a", rope_theta=500.0, rope_scaling=LLAMA3)
 make_llama("llama-lin", weights_of="llama-a", rope_scaling={"rope_type": "linear", "factor": 4.0})
 make_llama("llama-yarn", weights_of="llama-a", max_position_embeddings=128, rope_scaling={
     "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})
 make_llama("llama-dyn", weights_of="llama-a", max_position_embeddings=8,
            rope_scaling={"rope_type": "dynamic", "factor": 8.0})
+make_gguf()
 make_bert()
