@@ -74,6 +74,13 @@ struct Worker::Impl {
               .parse_special_in_content = options.parse_special_in_content,
               .sends_pings = !options.behind_gateway},
         created_s(now_s()) {
+    const ModelInfo& info = engine.info();
+    log_info("worker", "model loaded",
+             {{"model", model.name},
+              {"architecture", info.architecture},
+              {"weight_mib", info.weight_bytes >> 20},
+              {"max_model_len", engine.max_model_len()},
+              {"kv_blocks", engine.stats().kv_blocks}});
     add_routes();
     server = std::make_unique<http::Server>(std::move(executor), router, options.server);
   }
@@ -160,17 +167,7 @@ Worker::Worker(http::asio::any_io_executor executor, WorkerOptions options)
 
 Worker::~Worker() = default;
 
-void Worker::start() {
-  const EngineStats stats = impl_->engine.stats();
-  const ModelInfo& info = impl_->engine.info();
-  log_info("worker", "ready",
-           {{"model", impl_->model.name},
-            {"architecture", info.architecture},
-            {"weight_mib", info.weight_bytes >> 20},
-            {"max_model_len", impl_->engine.max_model_len()},
-            {"kv_blocks", stats.kv_blocks}});
-  impl_->server->start();
-}
+void Worker::start() { impl_->server->start(); }
 
 std::uint16_t Worker::port() const { return impl_->server->port(); }
 const std::string& Worker::served_model_name() const { return impl_->model.name; }
