@@ -132,6 +132,10 @@ boost::json::value ApiClient::post(std::string_view path, const boost::json::val
   return parse_json(impl_->wait(impl_->fetch(impl_->request("POST", path, to_json(body)))));
 }
 
+boost::json::value ApiClient::patch(std::string_view path, const boost::json::value& body) {
+  return parse_json(impl_->wait(impl_->fetch(impl_->request("PATCH", path, to_json(body)))));
+}
+
 void ApiClient::stream(std::string_view path, const boost::json::value& body,
                        const std::function<bool(const http::SseEvent&)>& on_event) {
   impl_->wait(impl_->run_stream(impl_->request("POST", path, to_json(body)), on_event));

@@ -34,6 +34,7 @@ class ApiClient {
   // Throws Error with the server's own message when it answers 4xx or 5xx.
   boost::json::value get(std::string_view path);
   boost::json::value post(std::string_view path, const boost::json::value& body);
+  boost::json::value patch(std::string_view path, const boost::json::value& body);
   // Calls on_event for every event until the stream ends or on_event returns false.
   void stream(std::string_view path, const boost::json::value& body,
               const std::function<bool(const http::SseEvent&)>& on_event);

@@ -81,8 +81,12 @@ int register_model(const Options& options) {
                                {"catalog_name", catalog},
                                {"schema_name", schema},
                                {"source", std::filesystem::absolute(options.path).string()}});
-  std::cout << options.full_name << " version "
-            << get_int_or_digits(as_object(version, ""), "version").value_or(0) << '\n';
+  const std::string number =
+      std::to_string(get_int_or_digits(as_object(version, ""), "version").value_or(0));
+  client.patch(
+      std::string(kCatalog) + "/models/" + options.full_name + "/versions/" + number + "/finalize",
+      json::object{{"full_name", options.full_name}, {"version", number}});
+  std::cout << options.full_name << " version " << number << '\n';
   return 0;
 }
 

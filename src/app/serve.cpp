@@ -175,7 +175,8 @@ void print_greeting(const std::string& url, const Options& options,
             << "  curl -s " << url << "/serving-endpoints/chat/completions -H \"Authorization: "
             << "Bearer $(cat " << token_file << ")\" -H 'Content-Type: application/json' -d "
             << "'{\"model\": \"smollm2-135m-instruct\", \"messages\": [{\"role\": \"user\", "
-            << "\"content\": \"What is the capital of France?\"}]}'\n"
+            << "\"content\": \"What is the capital of France? Answer in one word.\"}], "
+            << "\"max_tokens\": 64, \"temperature\": 0}'\n"
             << std::endl;
 }
 

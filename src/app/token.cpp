@@ -58,7 +58,7 @@ Run add_token(CLI::App& app) {
   create_command->add_option("--comment", options->comment, "What it is for");
   create_command
       ->add_option("--lifetime-seconds", options->lifetime_seconds,
-                   "Expires after so long; default: never")
+                   "Expires after so long; default: two years")
       ->check(CLI::PositiveNumber);
   CLI::App* list_command = command.add_subcommand("list", "Tokens of the caller");
   CLI::App* revoke_command = command.add_subcommand("revoke", "End a token");

@@ -96,6 +96,19 @@ class Server:
         kwargs.setdefault("headers", self.headers)
         return requests.post(self.url + path, json=body, timeout=120, **kwargs)
 
+    def register_version(self, catalog, schema, model, source):
+        """A new version of an existing registered model, finalised; returns its number."""
+        base = "/api/2.1/unity-catalog/models"
+        made = self.post(f"{base}/versions", {"catalog_name": catalog, "schema_name": schema, "model_name": model,
+                                              "source": str(source)})
+        if made.status_code >= 400:
+            return made
+        version = int(made.json()["version"])
+        done = requests.patch(f"{self.url}{base}/{catalog}.{schema}.{model}/versions/{version}/finalize",
+                              json={"full_name": f"{catalog}.{schema}.{model}", "version": version},
+                              headers=self.headers, timeout=60)
+        return done
+
     def endpoint(self, name):
         return self.get(f"/api/2.0/serving-endpoints/{name}").json()
 

@@ -25,9 +25,9 @@ def registered(server, tmp_path_factory):
     for model, source in [("tiny", next((MODELS / "smollm2_135m_instruct").glob("*.gguf"))), ("embed", folder)]:
         assert server.post(f"{base}/models", {"name": model, **names}).status_code == 200
         for version in (1, 2):
-            made = server.post(f"{base}/models/versions", {"model_name": model, **names, "source": str(source)})
+            made = server.register_version("main", "llm", model, source)
             assert made.status_code == 200, made.text
-            assert int(made.json()["version"]) == version
+            assert int(made.json()["version"]) == version and made.json()["status"] == "READY"
 
 
 def test_me_and_lists(workspace):
@@ -124,8 +124,7 @@ def test_broken_model_fails_the_update_with_a_reason(workspace, server, tmp_path
     bad.write_bytes(b"GGUF" + os.urandom(64))
     base = "/api/2.1/unity-catalog"
     server.post(f"{base}/models", {"name": "broken", "catalog_name": "main", "schema_name": "llm"})
-    version = server.post(f"{base}/models/versions", {"model_name": "broken", "catalog_name": "main",
-                                                      "schema_name": "llm", "source": str(bad)})
+    version = server.register_version("main", "llm", "broken", bad)
     if version.status_code >= 400:  # refused at registration already
         assert "bad.gguf" in version.json()["message"]
         return
