@@ -82,7 +82,9 @@ std::string_view Endpoint::endpoint_type() const {
 
 bool Endpoint::accepts_completions() const {
   if (settings.also_completions) return *settings.also_completions;
-  return endpoint_type() == "PROVISIONED_THROUGHPUT";
+  const auto& config = active ? active : pending;
+  return config && !config->entities.empty() &&
+         config->entities.front().kind == EntityKind::kRegisteredModel;
 }
 
 void validate_endpoint_name(std::string_view name, bool preconfigured) {

@@ -46,7 +46,7 @@ struct EmailNotifications {
 // Settings that only Tessera has (control-plane 1.15).
 struct TesseraSettings {
   ApiProfile api_profile = ApiProfile::kDatabricks;
-  std::optional<bool> also_completions;  // absent: true for provisioned throughput
+  std::optional<bool> also_completions;  // absent: true for registered models
   std::optional<int> max_model_len;
   bool given = false;  // echo them only when they were set
 };

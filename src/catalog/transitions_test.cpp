@@ -170,6 +170,7 @@ TEST(Transitions, Availability) {
   report(endpoint, "id1", Deployment::kReady);
   settle(endpoint, 1001, kDeadline);
   EXPECT_EQ(endpoint.availability(), Availability::kServing);
+  EXPECT_TRUE(endpoint.accepts_completions());
   report(endpoint, "id1", Deployment::kRecovering);
   EXPECT_EQ(endpoint.availability(), Availability::kUnhealthy);
   report(endpoint, "id1", Deployment::kFailed);
@@ -213,6 +214,7 @@ TEST(Transitions, ExternalEndpointsNeedNoResources) {
   EXPECT_EQ(settle(endpoint, 1000, kDeadline), Settled::kPromoted);
   EXPECT_TRUE(endpoint.ready());
   EXPECT_EQ(endpoint.endpoint_type(), "EXTERNAL_MODEL");
+  EXPECT_FALSE(endpoint.accepts_completions());
   EXPECT_THROW(stop(endpoint, 1), Error);
 }
 
