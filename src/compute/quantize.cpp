@@ -49,7 +49,7 @@ void narrow(const float* in, std::int64_t count, Byte* out) {
 }
 
 // --- Blocks of 32 ------------------------------------------------------------------------------
-// Each takes one block. Offsets and formulas: docs/formats/packed-weights.md; d, m are halves.
+// Each takes one block; the comment lists "offset field". d and m are halves, little-endian.
 
 void read_q4_0(const Byte* in, float* out) {  // 0 d; 2 nibbles[16]
   const float d = half(in);

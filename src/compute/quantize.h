@@ -1,7 +1,7 @@
 // Numbers as files store them: 16-bit floats and the block formats of GGUF, in both directions.
 //
 // dequantize() and dequantize_row() (declared in compute/tensor.h) are defined here as well. Every
-// formula equals the reference dequantiser of ggml bit for bit (docs/formats/packed-weights.md).
+// formula equals the reference dequantiser of ggml bit for bit (tests/golden/quantize).
 // Encoders: F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 follow the reference quantisers;
 // those of Q4_K, Q5_K and Q6_K are plain min-max fits, valid but not error-optimal.
 #pragma once

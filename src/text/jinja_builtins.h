@@ -89,6 +89,7 @@ bool call_test(std::string_view name, const Value& input, const Arguments& argum
 // Shared by methods and filters of the same name.
 Text strip(const Text& text, const Text* characters, bool left, bool right);
 Text replace(const Text& text, std::string_view from, const Text& to, std::int64_t count);
+Text escape_html(const Text& text);  // of text that is markup already: itself
 Text upper(const Text& text);
 Text lower(const Text& text);
 Text capitalize(const Text& text);

@@ -121,6 +121,7 @@ Value extreme_filter(const Value& input, const Arguments& arguments, bool larges
 
 Value map_filter(const Value& input, const Arguments& arguments, Budget& budget) {
   Items out;
+  if (!truthy(input)) return make_generator({});  // also none, which cannot be walked
   if (arguments.positional.empty()) {
     const Bound bound(arguments, "filter 'map'", {"attribute", "default"});
     const Value& path = bound.require(0);
@@ -144,6 +145,7 @@ Value map_filter(const Value& input, const Arguments& arguments, Budget& budget)
 // select, reject, selectattr, rejectattr.
 Value select_filter(const Value& input, const Arguments& arguments, bool wanted, bool by_attribute,
                     Budget& budget) {
+  if (!truthy(input)) return make_generator({});  // also none, which cannot be walked
   Arguments rest = arguments;
   Value path;
   if (by_attribute) {
@@ -400,16 +402,6 @@ Value title_filter(const Value& input) {
   return make_text(std::move(out));
 }
 
-Value escape_filter(const Value& input) {
-  Text text = to_text(input);
-  static constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
-      {"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
-  for (const auto& [from, to] : kEntities) {
-    text = replace(text, from, Text(std::string(to), text.has_foreign()), -1);
-  }
-  return make_text(std::move(text));
-}
-
 Value first_filter(const Value& input) {
   Items items = iterate(input);
   return items.empty() ? make_undefined("No first item, sequence was empty.") : items.front();
@@ -456,7 +448,8 @@ const std::unordered_map<std::string_view, Filter>& filters() {
     map["count"] = map["length"] = plain([](const Value& v) { return Value(length(v)); });
     map["d"] = map["default"] = with_arguments(default_filter);
     map["dictsort"] = dictsort_filter;
-    map["e"] = map["escape"] = plain(escape_filter);
+    map["e"] = map["escape"] =
+        plain([](const Value& v) { return make_text(escape_html(to_text(v))); });
     map["first"] = plain(first_filter);
     map["float"] = with_arguments(float_filter);
     map["indent"] = with_arguments(indent_filter);
@@ -474,7 +467,11 @@ const std::unordered_map<std::string_view, Filter>& filters() {
     map["replace"] = with_arguments(replace_filter);
     map["reverse"] = plain(reverse_filter);
     map["round"] = with_arguments(round_filter);
-    map["safe"] = plain([](const Value& v) { return make_text(to_text(v)); });
+    map["safe"] = plain([](const Value& v) {
+      Text text = to_text(v);
+      text.markup = true;
+      return make_text(std::move(text));
+    });
     map["select"] = [](const Value& v, const Arguments& a, Budget& b) {
       return select_filter(v, a, true, false, b);
     };

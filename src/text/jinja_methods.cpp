@@ -138,7 +138,9 @@ Text strip(const Text& text, const Text* characters, bool left, bool right) {
     if (!is_one_of_characters(next_code_point(chars, next), characters)) break;
     end = last;
   }
-  return text.slice(begin, end);
+  Text out = text.slice(begin, end);
+  out.markup = text.markup;
+  return out;
 }
 
 Text replace(const Text& text, std::string_view from, const Text& to, std::int64_t count) {
@@ -169,6 +171,18 @@ Text replace(const Text& text, std::string_view from, const Text& to, std::int64
     --count;
   }
   out.append(text.slice(at, chars.size()));
+  return out;
+}
+
+Text escape_html(const Text& text) {
+  if (text.markup) return text;
+  Text out = text;
+  static constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
+      {"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
+  for (const auto& [from, to] : kEntities) {
+    out = replace(out, from, Text(std::string(to), text.has_foreign()), -1);
+  }
+  out.markup = true;
   return out;
 }
 

@@ -296,8 +296,9 @@ Value binary(ExpressionKind operation, const Value& a, const Value& b, Budget& b
   if (is_number(a) && is_number(b)) return float_operation(operation, number(a), number(b));
   if (operation == ExpressionKind::kAdd) {
     if (a.is_text() && b.is_text()) {
-      Text out = *a.text();
-      out.append(*b.text());
+      const bool markup = a.text()->markup || b.text()->markup;
+      Text out = markup ? escape_html(*a.text()) : *a.text();
+      out.append(markup ? escape_html(*b.text()) : *b.text());
       return budget.made(make_text(std::move(out)));
     }
     if (a.is_text()) fail("can only concatenate str (not \"" + type_name(b) + "\") to str");

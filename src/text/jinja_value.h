@@ -33,6 +33,7 @@ struct Text {
   };
   std::string chars;
   std::vector<Range> foreign;  // ascending, disjoint, not empty
+  bool markup = false;         // made by `safe` or `escape`: "+" escapes what it is joined with
 
   Text() = default;
   explicit Text(std::string chars, bool is_foreign = false);

@@ -260,6 +260,9 @@ SNIPPETS = r"""
 {{ raise_exception('boom ' ~ n) }}
 {{ strftime_now('%d %b %Y %H:%M') }} {{ strftime_now('%Y-%m-%d') }}
 {{ '<b>&"' | escape }} {{ '<b>' | safe }} {{ s | string | length }} {{ people[0] | attr('name') is defined }}
+{{ '<b>' | safe + '<i>' }} {{ '<i>' + '<b>' | safe }} {{ ('<' | safe | trim) + '<' }} {{ '<' | safe ~ '<' }} {{ ['<' | safe, '<'] | join }} {{ '<' | e + '<' | e | e }}
+{{ none | selectattr('a') | list }} {{ none | map('upper') | list }} {{ 0 | reject('odd') | list }}
+{{ none | list }}
 {{ list is sameas list }} {{ z is sameas none }} {{ 1 is sameas true }}
 {{ n.__class__ }}|{{ s.__class__.__mro__ }}
 {{ not (1 in list) }} {{ not 1 in list }} {{ 1 not in list }} {{ (1 in list) == true }}
