@@ -45,8 +45,17 @@ void StepBudget::observe(int decodes, int prefill_tokens, double step_ns) {
     return;
   }
   if (prefill_tokens < kLeast) return;  // too few to tell from the noise
-  const double without = decodes > 0 ? decode_ns(decodes) : 0;
-  if (decodes > 0 && without == 0) return;
+  double without = 0;
+  if (decodes > 0) {
+    double& measured = decode_ns_[bucket(decodes)];
+    if (measured == 0 && prefill_ns_ > 0) {
+      // Under steady load no step may come without prompt tokens; what they do not explain is left.
+      measured = std::max(step_ns - prefill_ns_ * prefill_tokens, step_ns / 8);
+      return;
+    }
+    without = decode_ns(decodes);
+    if (without == 0) return;
+  }
   const double extra = (step_ns - without) / prefill_tokens;
   if (extra > 0) blend(prefill_ns_, extra);
 }

@@ -48,6 +48,13 @@ TEST(StepBudget, PromptsAlwaysMoveOn) {
   EXPECT_EQ(budget.prefill_tokens(1), StepBudget::kLeast);
 }
 
+TEST(StepBudget, LearnsFromMixedStepsAlone) {
+  StepBudget budget(0);
+  budget.observe(0, 512, 512 * 5e4);
+  for (int i = 0; i < 20; ++i) budget.observe(8, 64, 8e6 + 64 * 5e4);
+  EXPECT_EQ(budget.prefill_tokens(8), 160);
+}
+
 TEST(StepBudget, FollowsAChange) {
   StepBudget budget(0);
   budget.observe(1, 0, 5e6);

@@ -45,15 +45,25 @@ api::ParseOptions parse_options(const WorkerOptions& options, const Tokenizer& t
   return parsing;
 }
 
+// What went wrong inside is for the log; the client gets the id to ask with (data-plane 5.3).
+Error outward(const Error& error, const http::Request& request) {
+  if (error.kind != ErrorKind::kEngineFailure && error.kind != ErrorKind::kInternal) return error;
+  log_error("worker", "request failed", {{"request_id", request.id}, {"reason", error.message}});
+  Error shown = error;
+  shown.message = "The model failed to answer this request (request id " + request.id + ").";
+  return shown;
+}
+
 http::Response present(const Error& error, const http::Request& request) {
+  const Error shown = outward(error, request);
   http::Response response = http::Response::json(
-      api::error_json(error, api::ErrorStyle::kOpenAi, request.id), http_status(error.kind));
-  for (auto& [name, value] : api::retry_headers(error)) response.headers.set(name, value);
+      api::error_json(shown, api::ErrorStyle::kOpenAi, request.id), http_status(shown.kind));
+  for (auto& [name, value] : api::retry_headers(shown)) response.headers.set(name, value);
   return response;
 }
 
-std::string present_in_stream(const Error& error, const http::Request&) {
-  return http::sse_data(api::stream_error_json(error));
+std::string present_in_stream(const Error& error, const http::Request& request) {
+  return http::sse_data(api::stream_error_json(outward(error, request)));
 }
 
 }  // namespace
