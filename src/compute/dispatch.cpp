@@ -20,12 +20,13 @@ const KernelTable* find_kernels(const char* name) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") &&
-                      __builtin_cpu_supports("avx512bf16");
+  const bool vnni = avx2 && __builtin_cpu_supports("avx512f") &&
+                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+  const bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
   if (wanted == "avx2" && avx2) return &kernels_avx2();
-  if (wanted == "avx512" && avx512) return &kernels_avx512();
+  if (wanted == "avx512vnni" && vnni) return &kernels_avx512vnni();
+  if (wanted == "avx512" && bf16) return &kernels_avx512();
 #endif
   return nullptr;
 }
@@ -39,12 +40,12 @@ const KernelTable& kernels() {
       if (table == nullptr) {
         throw Error(ErrorKind::kBadConfiguration,
                     "TESSERA_ISA is '" + std::string(forced) +
-                        "'; wanted generic, avx2 or avx512, and a CPU that has it.",
+                        "'; wanted generic, avx2, avx512vnni or avx512, and a CPU that has it.",
                     "TESSERA_ISA");
       }
       return *table;
     }
-    for (const char* name : {"avx512", "avx2"}) {
+    for (const char* name : {"avx512", "avx512vnni", "avx2"}) {
       if (const KernelTable* table = find_kernels(name)) return *table;
     }
     return kernels_generic();

@@ -105,11 +105,12 @@ struct KernelTable {
 const KernelTable& kernels_generic();
 #if defined(__x86_64__)
 const KernelTable& kernels_avx2();
+const KernelTable& kernels_avx512vnni();  // AVX-512 with VNNI but without BF16 (Ice Lake)
 const KernelTable& kernels_avx512();
 #endif
 
-// The best table that this CPU runs. TESSERA_ISA=generic|avx2|avx512 in the environment forces one
-// (Error(kBadConfiguration) when the word is unknown or the CPU lacks it).
+// The best table that this CPU runs. TESSERA_ISA=generic|avx2|avx512vnni|avx512 in the environment
+// forces one (Error(kBadConfiguration) when the word is unknown or the CPU lacks it).
 const KernelTable& kernels();
 // By name, null when this CPU cannot run it.
 const KernelTable* find_kernels(const char* name);

@@ -102,7 +102,7 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const char* isa : {"generic", "avx2", "avx512"}) {
+  for (const char* isa : {"generic", "avx2", "avx512vnni", "avx512"}) {
     if (find_kernels(isa) == nullptr) continue;  // this machine has no such instructions
     for (DType dtype :
          {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
@@ -352,7 +352,7 @@ TEST_P(LinearOnEach, ZerosTinyAndHugeActivationsStayFinite) {
 
 INSTANTIATE_TEST_SUITE_P(All, LinearOnEach, testing::ValuesIn([] {
                            std::vector<std::string> names;
-                           for (const char* isa : {"generic", "avx2", "avx512"}) {
+                           for (const char* isa : {"generic", "avx2", "avx512vnni", "avx512"}) {
                              if (find_kernels(isa) != nullptr) names.push_back(isa);
                            }
                            return names;

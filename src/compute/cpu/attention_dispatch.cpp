@@ -9,7 +9,7 @@ const AttentionKernels* find_attention_kernels(const char* name) {
   if (find_kernels(name) == nullptr) return nullptr;
 #if defined(__x86_64__)
   const std::string_view wanted = name;
-  if (wanted == "avx2") return &kAttentionAvx2;
+  if (wanted == "avx2" || wanted == "avx512vnni") return &kAttentionAvx2;
   if (wanted == "avx512") return &kAttentionAvx512;
 #endif
   return &kAttentionGeneric;

@@ -142,20 +142,23 @@ void tile_bf16(const std::byte* slab, int first, const TileView& x, float* out) 
   }
 #else
   // Without VDPBF16PS: f32 activations, weights widened. A pair of bf16 is a dword, even input low.
+  const I32x16 top = set_i32(static_cast<std::int32_t>(0xffff0000u));
   const auto* a = static_cast<const float*>(x.values);
   for (int g = 0; g < x.groups; ++g, a += stride, slab += Place<kKind, kWays>::kGroupBytes) {
-    for (int j = 0; j < kGroup / 2; ++j) {
+#pragma GCC unroll 2
+    for (int k = 0; k < kGroup; ++k) {
+      F32x16 weights[P];
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const I32x16 pairs = load(
-            reinterpret_cast<const std::int32_t*>(Place<kKind, kWays>::line(slab, first + p, j)));
-        const F32x16 even = as_f32(shift_left<16>(pairs));
-        const F32x16 odd = as_f32(pairs & set_i32(static_cast<std::int32_t>(0xffff0000u)));
+        const I32x16 pairs = load(reinterpret_cast<const std::int32_t*>(
+            Place<kKind, kWays>::line(slab, first + p, k / 2)));
+        weights[p] = as_f32(k % 2 == 0 ? shift_left<16>(pairs) : pairs & top);
+      }
 #pragma GCC unroll 12
-        for (int t = 0; t < T; ++t) {
-          acc[p][t] = fma(even, set_f32(a[t * kGroup + 2 * j]), acc[p][t]);
-          acc[p][t] = fma(odd, set_f32(a[t * kGroup + 2 * j + 1]), acc[p][t]);
-        }
+      for (int t = 0; t < T; ++t) {
+        const F32x16 value = set_f32(a[t * kGroup + k]);
+#pragma GCC unroll 2
+        for (int p = 0; p < P; ++p) acc[p][t] = fma(weights[p], value, acc[p][t]);
       }
     }
   }

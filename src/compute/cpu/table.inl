@@ -157,6 +157,8 @@ void multiply_block(const MatmulJob& job, const TileView& x, int row, int from, 
       multiply_tile<1, 1>(job.up_kind, w + gate_bytes, 0, x, second);
     } else if constexpr (kTilePanels == 2) {
       multiply_tile<2, 2>(job.kind, w, 0, x, tile);
+    } else if (rows == 1) {  // one row leaves registers for both panels: memory is read once
+      run_tile<2, 2, 1>(job.kind, w, 0, x, tile);
     } else {
       multiply_tile<2, 1>(job.kind, w, 0, x, tile);
       multiply_tile<2, 1>(job.kind, w, 1, x, second);
