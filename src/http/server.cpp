@@ -89,6 +89,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
   void accepted(const boost::system::error_code& error, Socket socket);
   void stop_accepting();
   void cut_all();
+  bool all_ended();
   std::size_t session_count();
 };
 
@@ -191,6 +192,11 @@ void Server::Impl::cut_all() {
   for (const auto& session : alive) session->cut();
 }
 
+bool Server::Impl::all_ended() {
+  std::lock_guard lock(state->mutex);
+  return state->stopped && state->sessions.empty();
+}
+
 std::size_t Server::Impl::session_count() {
   std::lock_guard lock(state->mutex);
   return state->sessions.size();
@@ -241,7 +247,14 @@ asio::awaitable<int> Server::drain(std::chrono::milliseconds deadline) {
   }
   int cut = impl->state->active_requests.load();
   asio::post(impl->strand, [impl] { impl->stop_accepting(); });
-  impl->cut_all();
+  // Until all have unwound: who stops the executor right after this would leave the destructor
+  // waiting for them.
+  limit = std::chrono::steady_clock::now() + kUnwindLimit;
+  while (!impl->all_ended() && std::chrono::steady_clock::now() < limit) {
+    impl->cut_all();
+    timer.expires_after(kDrainTick);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
   co_return cut;
 }
 

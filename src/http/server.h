@@ -53,7 +53,8 @@ class Server {
   std::uint16_t port() const;
   void start();
   // New requests get 503 with Retry-After; running ones go on; resolves when none is left or the
-  // deadline has passed (the rest is then cut). Returns the number of requests cut.
+  // deadline has passed (the rest is then cut), and every connection is closed. Returns the number
+  // of requests cut. Not to be awaited by a handler of this server.
   asio::awaitable<int> drain(std::chrono::milliseconds deadline);
   int active_requests() const;
 

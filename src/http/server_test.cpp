@@ -333,8 +333,12 @@ TEST_F(HttpServer, KeepAlivesFillTheSilence) {
   RawClient client(server_->port());
   client.send(get("/quiet"));
   // Not before the head, which waits for the first piece.
-  EXPECT_TRUE(client.read_until("a\r\n").ends_with("\r\n\r\n1\r\na\r\n"));
-  EXPECT_EQ(client.read_until("b\r\n"), "8\r\n: ping\n\n\r\n8\r\n: ping\n\n\r\n1\r\nb\r\n");
+  EXPECT_TRUE(client.read_until("\r\na\r\n").ends_with("\r\n\r\n1\r\na\r\n"));
+  std::string rest = client.read_until("\r\nb\r\n");
+  const std::string ping = "8\r\n: ping\n\n\r\n";
+  EXPECT_TRUE(rest.starts_with(ping)) << rest;
+  while (rest.starts_with(ping)) rest.erase(0, ping.size());
+  EXPECT_EQ(rest, "1\r\nb\r\n");
   client.read_until("0\r\n\r\n");
   client.send(get("/echo"));
   EXPECT_TRUE(client.read_response().starts_with("HTTP/1.1 200 "));
@@ -426,6 +430,18 @@ TEST_F(HttpServer, DrainCutsAtTheDeadline) {
             1);
   EXPECT_EQ(working.read_to_end(), "");
   EXPECT_TRUE(eventually([&] { return destroyed.load(); }));
+}
+
+TEST_F(HttpServer, NothingIsLeftAfterADrain) {
+  start();
+  RawClient idle(server_->port());
+  idle.send(get("/echo"));
+  idle.read_response();
+  asio::co_spawn(asio::make_strand(pool_), server_->drain(5s), asio::use_future).get();
+  pool_.stop();  // nothing can unwind any more
+  auto begin = std::chrono::steady_clock::now();
+  server_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
 }
 
 TEST_F(HttpServer, DestructorUnwindsWhatRuns) {
