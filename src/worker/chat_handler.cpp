@@ -180,8 +180,7 @@ asio::awaitable<http::Response> handle_chat(const ServedModel& model, http::Requ
                                              std::move(chat), std::move(spec), timings);
   http::Response response;
   if (is_stream) {
-    response = stream_response(
-        std::make_unique<SseBody<ChatStream>>(std::move(stream), model.sends_pings));
+    response = stream_response(std::make_unique<SseBody<ChatStream>>(std::move(stream)), model);
   } else {
     api::ChatFold fold;
     co_await fold_all(*stream, fold);

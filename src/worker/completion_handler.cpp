@@ -249,8 +249,8 @@ asio::awaitable<http::Response> handle_completion(const ServedModel& model, http
                                                    std::move(completion), std::move(spec), timings);
   http::Response response;
   if (is_stream) {
-    response = stream_response(
-        std::make_unique<SseBody<CompletionStream>>(std::move(stream), model.sends_pings));
+    response =
+        stream_response(std::make_unique<SseBody<CompletionStream>>(std::move(stream)), model);
   } else {
     api::CompletionFold fold;
     co_await fold_all(*stream, fold);

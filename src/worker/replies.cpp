@@ -40,12 +40,16 @@ std::optional<std::chrono::steady_clock::time_point> deadline_of(const http::Req
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(*ms);
 }
 
-http::Response stream_response(std::unique_ptr<http::BodyStream> body) {
+http::Response stream_response(std::unique_ptr<http::BodyStream> body, const ServedModel& model) {
   http::Response response;
   response.headers.set("content-type", "text/event-stream");
   response.headers.set("cache-control", "no-cache");
   response.headers.set("x-accel-buffering", "no");
   response.stream = std::move(body);
+  if (model.sends_pings) {
+    response.keep_alive = ": ping\n\n";
+    response.keep_alive_interval = std::chrono::seconds(15);
+  }
   return response;
 }
 

@@ -9,6 +9,7 @@
 #include "api/fields.h"
 #include "engine/engine.h"
 #include "http/message.h"
+#include "worker/served_model.h"
 
 namespace tessera {
 
@@ -29,7 +30,7 @@ bool wants_timings(const http::Request& request);
 std::optional<std::chrono::steady_clock::time_point> deadline_of(const http::Request& request);
 
 // 200 with the headers of data-plane 2.9.
-http::Response stream_response(std::unique_ptr<http::BodyStream> body);
+http::Response stream_response(std::unique_ptr<http::BodyStream> body, const ServedModel& model);
 // Names of fields that were ignored, as x-tessera-ignored-fields.
 void add_ignored_fields(http::Response& response, const std::vector<std::string>& fields);
 

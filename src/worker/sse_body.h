@@ -15,43 +15,34 @@
 
 namespace tessera {
 
-// Between comments that keep idle connections alive (data-plane 2.9).
-inline constexpr std::chrono::seconds kPingInterval{15};
+inline std::chrono::steady_clock::time_point far_away() {
+  return std::chrono::steady_clock::now() + std::chrono::hours(24);
+}
 
 template <class Source>
 class SseBody : public http::BodyStream {
  public:
-  SseBody(std::unique_ptr<Source> source, bool sends_pings)
-      : source_(std::move(source)), sends_pings_(sends_pings) {}
+  explicit SseBody(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 
   http::asio::awaitable<std::optional<std::string>> next() override {
     if (source_->is_finished()) co_return std::nullopt;
     std::string events;
     while (events.empty()) {
-      const auto wake_at = std::chrono::steady_clock::now() + kPingInterval;
-      const auto chunks = co_await source_->next(wake_at);
+      const auto chunks = co_await source_->next(far_away());
       for (const auto& chunk : chunks) events += http::sse_data(to_json(chunk));
-      if (source_->is_finished()) {
-        events += http::sse_data("[DONE]");
-      } else if (events.empty() && has_sent_ && sends_pings_ &&
-                 std::chrono::steady_clock::now() >= wake_at) {
-        events = ": ping\n\n";
-      }
+      if (source_->is_finished()) events += http::sse_data("[DONE]");
     }
-    has_sent_ = true;
     co_return events;
   }
 
  private:
   std::unique_ptr<Source> source_;
-  bool sends_pings_;
-  bool has_sent_ = false;
 };
 
 template <class Source, class Fold>
 http::asio::awaitable<void> fold_all(Source& source, Fold& fold) {
   while (!source.is_finished()) {
-    auto chunks = co_await source.next(std::chrono::steady_clock::now() + std::chrono::hours(24));
+    auto chunks = co_await source.next(far_away());
     for (auto& chunk : chunks) fold.add(std::move(chunk));
   }
 }
