@@ -121,10 +121,10 @@ struct Control::Impl : std::enable_shared_from_this<Control::Impl> {
   asio::strand<asio::any_io_executor> strand;
   asio::steady_timer tick_timer;  // on the strand
   bool stopping = false;          // on the strand
-  Supervisor supervisor;
-  std::mutex usage_mutex;  // guards usage
+  std::mutex usage_mutex;         // guards usage
   std::vector<UsageRecord> usage;
-  ControlThread thread;  // last: joined first, while what it uses still stands
+  ControlThread thread;  // joined by ~Control, while what it uses still stands
+  Supervisor supervisor;
   Services services;
 };
 

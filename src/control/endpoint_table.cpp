@@ -72,7 +72,8 @@ const Endpoint& EndpointTable::add(Endpoint endpoint) {
 const Endpoint& EndpointTable::change(std::string_view name, const Act& act) {
   Endpoint next = get(name);
   act(next);
-  replace(endpoints_.find(name)->second, std::move(next), true);
+  endpoint_store_.save(next);
+  endpoints_.find(name)->second = std::make_shared<const Endpoint>(std::move(next));
   changed();
   return get(name);
 }
@@ -95,7 +96,7 @@ void EndpointTable::report(const EntityReport& report, std::int64_t now_ms,
     Endpoint next = *entry;
     apply(next, report);
     const bool settled = settle(next, now_ms, deadline_ms);
-    replace(entry, std::move(next), settled);
+    follow(entry, std::move(next), settled);
     any = true;
   }
   if (any) changed();
@@ -107,7 +108,7 @@ void EndpointTable::settle_all(std::int64_t now_ms, std::int64_t deadline_ms) {
     if (entry->config_update != ConfigUpdate::kInProgress) continue;
     Endpoint next = *entry;
     if (!settle(next, now_ms, deadline_ms)) continue;
-    replace(entry, std::move(next), true);
+    follow(entry, std::move(next), true);
     any = true;
   }
   if (any) changed();
@@ -134,8 +135,13 @@ bool EndpointTable::settle(Endpoint& endpoint, std::int64_t now_ms, std::int64_t
   return false;
 }
 
-void EndpointTable::replace(Entry& entry, Endpoint next, bool save) {
-  if (save) endpoint_store_.save(next);
+void EndpointTable::follow(Entry& entry, Endpoint next, bool save) {
+  try {
+    if (save) endpoint_store_.save(next);
+  } catch (const Error& error) {
+    log_error("control", "endpoint state could not be saved",
+              {{"endpoint", next.name}, {"error", error.message}});
+  }
   entry = std::make_shared<const Endpoint>(std::move(next));
 }
 

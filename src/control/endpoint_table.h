@@ -41,7 +41,8 @@ class EndpointTable {
   const catalog::Endpoint& change(std::string_view name, const Act& act);
   void remove(std::string_view name);
 
-  // A fact from the supervisor, and the steps of the state machine that follow from it.
+  // A fact from the supervisor, and the steps of the state machine that follow from it. Processes
+  // do not wait for a disk: what cannot be saved is logged and holds all the same.
   void report(const catalog::EntityReport& report, std::int64_t now_ms, std::int64_t deadline_ms);
   // Ends updates whose deadline has passed.
   void settle_all(std::int64_t now_ms, std::int64_t deadline_ms);
@@ -56,7 +57,7 @@ class EndpointTable {
 
  private:
   using Entry = std::shared_ptr<const catalog::Endpoint>;
-  void replace(Entry& entry, catalog::Endpoint next, bool save);
+  void follow(Entry& entry, catalog::Endpoint next, bool save);
   bool settle(catalog::Endpoint& endpoint, std::int64_t now_ms, std::int64_t deadline_ms);
   void publish();
   void changed();
