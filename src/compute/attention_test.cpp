@@ -139,21 +139,20 @@ constexpr Case kCases[] = {
 
 TEST(PagedAttention, EqualsTheFormula) {
   ThreadPool pool(2);
-  for (const char* set : instruction_sets()) {
-    Attention attention(*cpu::find_attention_kernels(set));
-    for (const Case& c : kCases) {
+  for (const Case& c : kCases) {
+    const AttentionShape shape{c.heads, c.kv_heads, c.head_dim,
+                               1.0f / std::sqrt(static_cast<float>(c.head_dim)), c.window};
+    const Tensor qkv = random_tensor(c.tokens, shape.qkv_size(), 1);
+    const Tensor want = reference(qkv, shape, c.type, [&](int t) {
+      return std::pair(c.window > 0 ? std::max(0, t + 1 - c.window) : 0, t + 1);
+    });
+    for (const char* set : instruction_sets()) {
       SCOPED_TRACE(testing::Message()
                    << set << " head_dim " << c.head_dim << " tokens " << c.tokens);
-      const AttentionShape shape{c.heads, c.kv_heads, c.head_dim,
-                                 1.0f / std::sqrt(static_cast<float>(c.head_dim)), c.window};
-      const Tensor qkv = random_tensor(c.tokens, shape.qkv_size(), 1);
+      Attention attention(*cpu::find_attention_kernels(set));
       const Paging paging(c.tokens, c.block_size, 2);
       Memory memory(shape, static_cast<int>(paging.table.size()), c.block_size, c.type);
-      const Tensor got = run_paged(qkv, shape, memory, paging, c.tokens, attention, pool);
-      const Tensor want = reference(qkv, shape, c.type, [&](int t) {
-        return std::pair(c.window > 0 ? std::max(0, t + 1 - c.window) : 0, t + 1);
-      });
-      expect_near(got, want, 5e-6f);
+      expect_near(run_paged(qkv, shape, memory, paging, c.tokens, attention, pool), want, 5e-6f);
     }
   }
 }
