@@ -21,6 +21,8 @@
 
 namespace tessera {
 
+struct Ticket;  // engine/request_state.h
+
 enum class FinishReason : std::uint8_t { kStop, kLength };
 
 struct GeneratedToken {
@@ -111,8 +113,8 @@ class Engine {
 
    private:
     friend class Engine;
-    struct State;
-    std::shared_ptr<State> state_;
+    explicit Handle(std::shared_ptr<Ticket> ticket) : ticket_(std::move(ticket)) {}
+    std::shared_ptr<Ticket> ticket_;
   };
 
   // Throws Error(kQueueFull) with retry_after_s and the queue position in the message,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -30,6 +31,22 @@ struct Mailbox {
       messages.push_back(std::move(message));
     }
     wake.notify_one();
+  }
+
+  // A step begins a request; it ends, having begun or not.
+  void leave_queue(bool& is_started) {
+    if (std::exchange(is_started, true)) return;
+    std::lock_guard lock(mutex);
+    --queued;
+    ++running;
+  }
+  void leave(bool was_started) {
+    std::lock_guard lock(mutex);
+    --(was_started ? running : queued);
+  }
+  void observe_service(double seconds) {
+    std::lock_guard lock(mutex);
+    service_seconds = service_seconds == 0 ? seconds : 0.9 * service_seconds + 0.1 * seconds;
   }
 
   std::mutex mutex;  // guards everything below

@@ -2,15 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/request_error.h"
+
 namespace tessera {
-namespace {
-
-Error as_error(const std::exception& e) {
-  if (const auto* error = dynamic_cast<const Error*>(&e)) return *error;
-  return Error(ErrorKind::kEngineFailure, std::string("the forward pass failed: ") + e.what());
-}
-
-}  // namespace
 
 ModelRunner::ModelRunner(LanguageModel& model, KvCache& kv, ThreadPool& pool, int usable_vocab)
     : model_(model),
@@ -33,7 +27,7 @@ const std::vector<SequenceResult>& ModelRunner::run(const StepPlan& plan) {
         forward(std::span(plan.sequences).subspan(i, 1), &results_[i]);
       } catch (const std::exception& e) {
         results_[i] = {};
-        results_[i].error = as_error(e);
+        results_[i].error = forward_error(e);
       }
     }
   }
@@ -54,7 +48,7 @@ void ModelRunner::forward(std::span<const ScheduledSequence> sequences, Sequence
       try {
         read_prompt_logprobs(scheduled, row, results[i]);
       } catch (const std::exception& e) {
-        results[i].error = as_error(e);
+        results[i].error = forward_error(e);
       }
       row += scheduled.tokens - 1;
     }
@@ -108,7 +102,7 @@ void ModelRunner::sample(SequenceResult* results) {
     try {
       *job.result = samplers_[thread].sample(logits, *sequence.sampling, context);
     } catch (const std::exception& e) {
-      job.error = as_error(e);
+      job.error = forward_error(e);
     }
   };
   if (jobs_.size() == 1) {

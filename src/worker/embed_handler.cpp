@@ -8,6 +8,7 @@
 #include "api/embedding.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/request_error.h"
 #include "worker/event_queue.h"
 #include "worker/replies.h"
 
@@ -15,16 +16,6 @@ namespace tessera {
 namespace {
 
 constexpr std::int64_t kMaxCallTokens = 300'000;  // data-plane 0.5
-
-Error context_exceeded(int context, std::size_t input, std::string param) {
-  Error error(ErrorKind::kContextLengthExceeded,
-              "This model's maximum context length is " + std::to_string(context) +
-                  " tokens. However, your request has " + std::to_string(input) +
-                  " input tokens and asks for 0 output tokens. Reduce the input or max_tokens.",
-              std::move(param));
-  error.extra = {{"n_prompt_tokens", static_cast<std::int64_t>(input)}, {"n_ctx", context}};
-  return error;
-}
 
 std::string with_instruction(const std::string& instruction, const std::string& text) {
   if (instruction.empty()) return text;
@@ -55,7 +46,7 @@ std::vector<std::vector<std::int32_t>> encode_inputs(const api::EmbeddingRequest
       throw Error(ErrorKind::kBadValue, param + " has no tokens; at least one is needed", param);
     }
     if (static_cast<int>(tokens.size()) > window) {
-      throw context_exceeded(window, tokens.size(), param);
+      throw context_length_error(window, static_cast<std::int64_t>(tokens.size()), 0, param);
     }
     inputs.push_back(std::move(tokens));
   }

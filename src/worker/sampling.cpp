@@ -3,23 +3,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/request_error.h"
 
 namespace tessera {
 namespace {
 
 // Log probabilities of one request, in entries: about a gigabyte of JSON.
 constexpr std::int64_t kMaxAlternatives = 20'000'000;
-
-Error context_exceeded(int context, std::int64_t input, std::int64_t output, std::string param) {
-  Error error(ErrorKind::kContextLengthExceeded,
-              "This model's maximum context length is " + std::to_string(context) +
-                  " tokens. However, your request has " + std::to_string(input) +
-                  " input tokens and asks for " + std::to_string(output) +
-                  " output tokens. Reduce the input or max_tokens.",
-              std::move(param));
-  error.extra = {{"n_prompt_tokens", input}, {"n_ctx", context}};
-  return error;
-}
 
 }  // namespace
 
@@ -88,12 +78,12 @@ int fit_context(std::vector<std::int32_t>& prompt, const api::GenerationFields& 
   }
   const auto input = static_cast<std::int64_t>(prompt.size());
   const std::int64_t wanted = fields.max_tokens.value_or(1);
-  if (input >= context) throw context_exceeded(context, input, wanted, param);
+  if (input >= context) throw context_length_error(context, input, wanted, param);
   const int room = context - static_cast<int>(input);
   if (fields.max_tokens) {
     if (wanted <= room) return static_cast<int>(wanted);
     if (clamp) return room;
-    throw context_exceeded(context, input, wanted, "max_tokens");
+    throw context_length_error(context, input, wanted, "max_tokens");
   }
   return model.max_output_tokens > 0 ? std::min(model.max_output_tokens, room) : room;
 }
