@@ -231,7 +231,7 @@ Linear Linear::pack(std::span<const RawTensor> parts, std::span<const float> bia
     row += rows;
     packed->runs.push_back(run);
   }
-  packed->data = PackedBytes(offset);
+  packed->data = PackedBytes::on_large_pages(offset);
   pack_all(sources, packed->groups, packed->data.data(), pool);
 
   Linear linear;
@@ -276,7 +276,7 @@ Linear Linear::pack_gated(const RawTensor& gate, const RawTensor& up, WeightForm
       sources.push_back({&up, first, count, kinds[1], offset + gate_size, 1, 0});
     }
   }
-  packed->data = PackedBytes(run.slabs * run.slab_bytes);
+  packed->data = PackedBytes::on_large_pages(run.slabs * run.slab_bytes);
   packed->runs.push_back(run);
   pack_all(sources, packed->groups, packed->data.data(), pool);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <string>
 
@@ -332,26 +333,54 @@ void clear_panel(int groups, const PanelWriter& to) {
   }
 }
 
-constexpr std::int64_t kHugePage = 2 << 20;
+constexpr std::int64_t kLargePage = 2 << 20;
+// Address space, not memory: pages appear when they are first written.
+constexpr std::int64_t kChunkBytes = 64 << 20;
+
+std::shared_ptr<std::byte> allocate(std::int64_t size, std::int64_t alignment) {
+  void* memory = nullptr;
+  const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(size, 64));
+  if (posix_memalign(&memory, static_cast<std::size_t>(alignment), bytes) != 0) {
+    throw std::bad_alloc();
+  }
+#if defined(__linux__)
+  if (alignment == kLargePage) {
+    madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);  // a wish, may be refused
+  }
+#endif
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
+}
+
+// The chunk being filled. Weak, so that it goes when the model goes.
+struct FillingChunk {
+  std::mutex mutex;  // guards the rest; models may be loaded on several threads
+  std::weak_ptr<std::byte> memory;
+  std::int64_t used = 0;
+};
 
 }  // namespace
 
-PackedBytes::PackedBytes(std::int64_t size) : size_(size) {
-  // Only large buffers: rounding a small one up to 2 MiB would cost more memory than it saves time.
-  const bool huge = size >= 8 * kHugePage;
-  const auto alignment = static_cast<std::size_t>(huge ? kHugePage : 64);
-  const std::size_t rounded = (static_cast<std::size_t>(size) + 63) / 64 * 64;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, std::max<std::size_t>(rounded, 64)) != 0) {
-    throw std::bad_alloc();
-  }
-  data_.reset(static_cast<std::byte*>(memory));
-#if defined(__linux__)
-  if (huge) madvise(memory, static_cast<std::size_t>(size / kHugePage * kHugePage), MADV_HUGEPAGE);
-#endif
-}
+PackedBytes::PackedBytes(std::int64_t size) : data_(allocate(size, 64)), size_(size) {}
 
-void PackedBytes::Free::operator()(std::byte* p) const { std::free(p); }
+PackedBytes PackedBytes::on_large_pages(std::int64_t size) {
+  PackedBytes bytes;
+  bytes.size_ = size;
+  if (size > kChunkBytes / 4) {
+    bytes.data_ = allocate(size, kLargePage);
+    return bytes;
+  }
+  static FillingChunk filling;
+  const std::lock_guard lock(filling.mutex);
+  std::shared_ptr<std::byte> chunk = filling.memory.lock();
+  if (chunk == nullptr || filling.used + size > kChunkBytes) {
+    chunk = allocate(kChunkBytes, kLargePage);
+    filling.memory = chunk;
+    filling.used = 0;
+  }
+  bytes.data_ = std::shared_ptr<std::byte>(chunk, chunk.get() + filling.used);
+  filling.used += (size + 63) / 64 * 64;
+  return bytes;
+}
 
 PanelKind panel_kind(DType dtype, WeightFormat format) {
   PanelKind stored;

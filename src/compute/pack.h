@@ -11,20 +11,22 @@
 
 namespace tessera {
 
-// Aligned bytes that large pages may back.
+// Bytes aligned to 64.
 class PackedBytes {
  public:
   PackedBytes() = default;
   explicit PackedBytes(std::int64_t size);  // throws std::bad_alloc
+  // Memory for weights, on large pages where the system has them: read through 4 KiB pages, a
+  // stream of weights takes a third longer. Small matrices share chunks, each freed with the last
+  // matrix in it.
+  static PackedBytes on_large_pages(std::int64_t size);
+
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
   std::int64_t size() const { return size_; }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
+  std::shared_ptr<std::byte> data_;  // shared by the matrices of a chunk
   std::int64_t size_ = 0;
 };
 
