@@ -9,7 +9,17 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # Results are shared between checkouts, and precompiled headers are understood.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${CCACHE_PROGRAM})
+endif()
+
+set(TESSERA_PCH OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  set(TESSERA_PCH ON)
+  add_compile_options(-fpch-preprocess)
 endif()
 
 option(TESSERA_TESTS "Build the unit tests" ON)

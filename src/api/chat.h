@@ -48,7 +48,7 @@ std::string to_json(const ChatRequest& request, const WireOptions& wire = {});
 
 struct TokenScore {
   std::string token;  // U+FFFD where the bytes are part of a character
-  double logprob = 0;
+  float logprob = 0;  // written with the shortest digits that read back as the same float
   std::string bytes;
 };
 

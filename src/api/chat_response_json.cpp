@@ -32,7 +32,7 @@ void write_logprobs(JsonWriter& w, const std::optional<ChatLogprobs>& logprobs) 
 
 TokenScore read_score(const json::object& object) {
   TokenScore score{.token = text_or_empty(object, "token"),
-                   .logprob = maybe_number(object, "logprob").value_or(0)};
+                   .logprob = static_cast<float>(maybe_number(object, "logprob").value_or(0))};
   for (const json::value& byte : array_or_empty(object, "bytes")) {
     if (is_integral(byte)) score.bytes += static_cast<char>(as_int(byte, "bytes"));
   }

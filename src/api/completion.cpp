@@ -77,14 +77,15 @@ std::optional<CompletionLogprobs> read_logprobs(const json::object& choice) {
   }
   for (const json::value& logprob : array_or_empty(object, "token_logprobs")) {
     auto& entry = logprobs.token_logprobs.emplace_back();
-    if (logprob.is_number()) entry = as_number(logprob, "token_logprobs");
+    if (logprob.is_number()) entry = static_cast<float>(as_number(logprob, "token_logprobs"));
   }
   for (const json::value& top : array_or_empty(object, "top_logprobs")) {
     auto& entry = logprobs.top_logprobs.emplace_back();
     if (!top.is_object()) continue;
     entry.emplace();
     for (const auto& [token, logprob] : top.get_object()) {
-      if (logprob.is_number()) entry->emplace_back(token, as_number(logprob, "top_logprobs"));
+      if (!logprob.is_number()) continue;
+      entry->emplace_back(token, static_cast<float>(as_number(logprob, "top_logprobs")));
     }
   }
   for (const json::value& offset : array_or_empty(object, "text_offset")) {

@@ -39,9 +39,9 @@ std::string to_json(const CompletionRequest& request, const WireOptions& wire = 
 
 struct CompletionLogprobs {
   std::vector<std::string> tokens;
-  std::vector<std::optional<double>> token_logprobs;  // none for the first prompt token
+  std::vector<std::optional<float>> token_logprobs;  // none for the first prompt token
   // Per token, best first; none for the first prompt token.
-  std::vector<std::optional<std::vector<std::pair<std::string, double>>>> top_logprobs;
+  std::vector<std::optional<std::vector<std::pair<std::string, float>>>> top_logprobs;
   std::vector<std::int64_t> text_offset;  // code points from the start of the choice's text
 };
 

@@ -23,6 +23,7 @@
 #include "control/bootstrap.h"
 #include "control/control.h"
 #include "control/data_folder.h"
+#include "engine/model_assets.h"
 #include "gateway/authenticate.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
@@ -95,7 +96,9 @@ control::ModelFacts inspect(const fs::path& path) {
   const ModelInfo info = inspect_model(path);
   control::ModelFacts facts;
   facts.architecture = info.architecture;
-  facts.task = info.is_embedding ? catalog::Task::kEmbeddings : catalog::Task::kChat;
+  facts.task = info.is_embedding                 ? catalog::Task::kEmbeddings
+               : load_assets(path).chat_template ? catalog::Task::kChat
+                                                 : catalog::Task::kCompletions;
   facts.context_length = info.context_length;
   facts.parameters = info.parameters;
   return facts;

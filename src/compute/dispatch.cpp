@@ -4,10 +4,22 @@
 #include "base/error.h"
 #include "compute/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace tessera {
 namespace {
 
 const KernelTable* forced_table = nullptr;
+
+#if defined(__x86_64__)
+// clang 14 does not know __builtin_cpu_supports("f16c"): CPUID leaf 1, ECX bit 29 (Intel SDM 2A).
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 29));
+}
+#endif
 
 }  // namespace
 
@@ -18,8 +30,8 @@ const KernelTable* find_kernels(const char* name) {
   if (wanted == "generic") return &kernels_generic();
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
+                    __builtin_cpu_supports("bmi2");
   const bool vnni = avx2 && __builtin_cpu_supports("avx512f") &&
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");

@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include "models/test_files.h"
 
 namespace tessera {
 namespace {
@@ -55,14 +53,9 @@ TEST(KvSizing, TakesTheBytesItIsGiven) {
 }
 
 TEST(KvSizing, ReadsTheLimitsOfControlGroups) {
-  char name[] = "/tmp/kv_sizing_XXXXXX";
-  ASSERT_NE(mkdtemp(name), nullptr);
-  const std::filesystem::path root = name;
-  const auto write = [&](const std::string& path, const std::string& text) {
-    std::filesystem::create_directories((root / path).parent_path());
-    std::ofstream(root / path) << text;
-  };
-  const std::string prefix = root.string() + "/";
+  const TemporaryFolder root;
+  const auto write = [&](const char* path, const char* text) { root.write(path, text); };
+  const std::string prefix = root.path().string() + "/";
   write("proc/meminfo", "MemTotal: 100 kB\nMemAvailable:   64 kB\n");
   EXPECT_EQ(available_memory(prefix), 64 * 1024);
   write("proc/self/cgroup", "0::/a/b\n");
@@ -77,7 +70,6 @@ TEST(KvSizing, ReadsTheLimitsOfControlGroups) {
   write("sys/fs/cgroup/memory/c/memory.limit_in_bytes", "9000\n");
   write("sys/fs/cgroup/memory/c/memory.usage_in_bytes", "2000\n");
   EXPECT_EQ(available_memory(prefix), 7000);
-  std::filesystem::remove_all(root);
 }
 
 }  // namespace

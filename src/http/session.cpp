@@ -183,6 +183,11 @@ asio::awaitable<bool> Session::read_head(Exchange& exchange) {
       check_head(exchange);
       co_return true;
     }
+    if (!in_.empty() && !can_begin_request(in_.view().front())) {
+      // Refused at once instead of waiting for the end of a head that cannot come.
+      exchange.about.id = uuid_v4();
+      parse_request_head(in_.view().substr(0, 1));
+    }
     if (in_.size() > limit) {
       exchange.about.id = uuid_v4();
       throw Error(ErrorKind::kHeadersTooLarge,

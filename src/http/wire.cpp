@@ -148,6 +148,8 @@ std::optional<std::size_t> find_head_end(std::string_view buffer, std::size_t& s
   return std::nullopt;
 }
 
+bool can_begin_request(char c) { return c == '\r' || kTokenChar[static_cast<unsigned char>(c)]; }
+
 MessageHead parse_request_head(std::string_view text) {
   MessageHead head;
   std::string_view line = take_line(text);

@@ -30,6 +30,8 @@ std::optional<std::size_t> find_head_end(std::string_view buffer, std::size_t& s
 // `head` is as found above. Requests throw Error(kBadJson, code "bad_http_request") or, for an
 // unknown transfer coding, Error(kNotImplemented); responses throw Error(kUpstreamBadGateway).
 MessageHead parse_request_head(std::string_view head);
+// False for a first byte that no request has, such as that of a TLS greeting.
+bool can_begin_request(char c);
 MessageHead parse_response_head(std::string_view head);
 
 // Splits "/a/b?x=1" or "http://host/a/b?x=1" at the question mark, without scheme and host.

@@ -8,11 +8,11 @@
 namespace tessera {
 namespace {
 
-double finite(float logprob) {
-  return logprob > kLogprobFloor ? static_cast<double>(logprob) : kLogprobFloor;
+float finite(float logprob) {
+  return logprob > kLogprobFloor ? logprob : kLogprobFloor;  // the floor for NaN, too
 }
 
-using Alternatives = std::vector<std::pair<std::string, double>>;
+using Alternatives = std::vector<std::pair<std::string, float>>;
 
 Alternatives alternatives_of(std::int32_t token_id, float logprob,
                              const std::vector<TokenLogprob>& top, const TokenNames& names) {

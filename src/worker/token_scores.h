@@ -20,7 +20,7 @@ struct TokenNames {
 };
 
 // Of an impossible token JSON can say nothing; this stands for it (vLLM's floor).
-inline constexpr double kLogprobFloor = -9999.0;
+inline constexpr float kLogprobFloor = -9999.0f;
 
 // `top`: how many alternatives were asked for.
 api::ChatTokenLogprob chat_logprob(const ScoredToken& score, int top, const TokenNames& names);

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "engine/fake_language_model.h"
+#include "engine/fake_tokenizer.h"
 #include "http/sse.h"
 #include "worker/chat_handler.h"
 #include "worker/completion_handler.h"
@@ -32,34 +33,6 @@ using Handler = asio::awaitable<http::Response> (*)(const ServedModel&, http::Re
 constexpr char kTemplate[] =
     "{% for m in messages %}{{ m['role'][0] }}:{{ m['content'] }};{% endfor %}"
     "{% if add_generation_prompt %}a:{% endif %}";
-
-// Ids: 0 <pad>, 1 <eos>, 2 … 95 the printable characters '!' … '~', 96 the space.
-std::string tokenizer_json() {
-  json::object vocab;
-  vocab["<pad>"] = 0;
-  vocab["<eos>"] = 1;
-  for (char c = '!'; c <= '~'; ++c) vocab[std::string(1, c)] = c - '!' + 2;
-  vocab["\u0120"] = 96;  // the byte-level alphabet's space
-  const auto special = [](int id, const char* content) {
-    return json::object{{"id", id},        {"content", content}, {"single_word", false},
-                        {"lstrip", false}, {"rstrip", false},    {"normalized", false},
-                        {"special", true}};
-  };
-  const json::object byte_level{{"type", "ByteLevel"},
-                                {"add_prefix_space", false},
-                                {"trim_offsets", true},
-                                {"use_regex", true}};
-  return to_json(json::object{
-      {"version", "1.0"},
-      {"truncation", nullptr},
-      {"padding", nullptr},
-      {"added_tokens", json::array{special(0, "<pad>"), special(1, "<eos>")}},
-      {"normalizer", nullptr},
-      {"pre_tokenizer", byte_level},
-      {"post_processor", nullptr},
-      {"decoder", byte_level},
-      {"model", json::object{{"type", "BPE"}, {"vocab", vocab}, {"merges", json::array{}}}}});
-}
 
 Tokens encode(std::string_view text) {
   Tokens out;
@@ -82,7 +55,7 @@ std::string greedy_text(std::string_view prompt, int tokens) {
 class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
-    assets_.tokenizer = make_tokenizer(tokenizer_json());
+    assets_.tokenizer = make_tokenizer(fake_tokenizer_json());
     assets_.chat_template_source = kTemplate;
     assets_.chat_template =
         std::make_unique<const ChatTemplate>(kTemplate, assets_.tokenizer->special_tokens());

@@ -114,10 +114,20 @@ class Server:
 
     def worker_pids(self, needle):
         """Processes `tessera worker …` below this server whose command line holds `needle`."""
-        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+        children = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
                                   capture_output=True, text=True).stdout
         return [int(line.split()[0]) for line in children.splitlines()
                 if " worker " in line and re.search(needle, line)]
+
+    def worker_gauge(self, needle, name):
+        """A value of the worker's own /metrics, read through its Unix socket."""
+        (pid,) = self.worker_pids(needle)
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(words[words.index("--unix-socket") + 1])
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
     def stop(self, how=signal.SIGTERM, seconds=40):
         if self.process and self.process.poll() is None:

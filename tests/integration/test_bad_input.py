@@ -24,7 +24,7 @@ def raw(server, body, headers=None):
     (b'{"messages": "\xff\xfe"}', "Bad request"),
     (b'{"messages":[{"role":"user","content":"x"}],"max_tokens":"5"}', "max_tokens"),
     (b'{"messages":[{"role":"user","content":"x"}],"max_tokens":1.5}', "max_tokens"),
-    (b'{"messages":[{"role":"user","content":"x"}],"max_tokens":1e400}', "max_tokens"),
+    (b'{"messages":[{"role":"user","content":"x"}],"max_tokens":1e400}', "too large"),
     (b'{"messages":[{"role":"user","content":"x"}],"seed":9223372036854775808}', "seed"),
     (b'{"messages":[{"role":"user","content":"x"}],"stream_options":{}}', "stream"),
     (b'{"messages":[{"role":"user","content":["x"]}]}', "messages[0]"),

@@ -53,7 +53,7 @@ def test_flag_environment_and_file_agree(tmp_path):
 
 
 def test_chat_one_message_and_a_conversation(server):
-    done = tessera("chat", CHAT, "-m", "What is the capital of France?", "--temperature", 0, "--max-tokens", 16,
+    done = tessera("chat", CHAT, "-m", "What is the capital of France? Answer in one word.", "--temperature", 0, "--max-tokens", 16,
                    server=server)
     assert "Paris" in done.stdout
     done = tessera("chat", CHAT, "--max-tokens", 8, server=server, stdin="Hello\nHow are you?\n")

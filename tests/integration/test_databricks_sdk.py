@@ -63,7 +63,7 @@ def test_life_of_a_provisioned_throughput_endpoint(workspace, registered, server
                                  min_provisioned_throughput=0, max_provisioned_throughput=chunk)
 
     made = workspace.serving_endpoints.create_and_wait(
-        name=name, config=EndpointCoreConfigInput(served_entities=[entity("1")]),
+        name=name, config=EndpointCoreConfigInput(name="", served_entities=[entity("1")]),
         tags=[EndpointTag(key="team", value="ml")], timeout=WAIT)
     assert made.state.ready.value == "READY" and made.state.config_update.value == "NOT_UPDATING"
     assert made.config.config_version == 1 and made.config.served_entities[0].entity_version == "1"
@@ -107,7 +107,7 @@ def test_second_update_during_a_roll_out_conflicts(server, registered):
 
 def test_create_refuses_what_cannot_work(workspace, registered):
     serving = workspace.serving_endpoints
-    unknown = EndpointCoreConfigInput(served_entities=[ServedEntityInput(
+    unknown = EndpointCoreConfigInput(name="", served_entities=[ServedEntityInput(
         entity_name="main.llm.missing", entity_version="1", max_provisioned_throughput=1000)])
     with pytest.raises(errors.NotFound):
         serving.create(name="bad-model", config=unknown)
@@ -132,7 +132,7 @@ def test_broken_model_fails_the_update_with_a_reason(workspace, server, tmp_path
     waiter = None
     try:
         waiter = workspace.serving_endpoints.create(
-            name="broken", config=EndpointCoreConfigInput(served_entities=[entity]))
+            name="broken", config=EndpointCoreConfigInput(name="", served_entities=[entity]))
     except errors.DatabricksError as refused:
         assert "bad.gguf" in str(refused)
         return

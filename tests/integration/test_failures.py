@@ -59,7 +59,7 @@ def test_kills_in_a_row_never_take_the_gateway_down(own_server):
             states.add(server.endpoint(CHAT)["state"]["ready"])
             code = server.post(f"/serving-endpoints/{CHAT}/invocations",
                                {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}).status_code
-            assert code in (200, 502, 503)
+            assert code in (200, 500, 502, 503)
         wait_until(server.all_local_ready, 30, "READY again")
     assert "NOT_READY" in states  # it was shown
 
@@ -68,16 +68,10 @@ def test_client_that_leaves_frees_its_sequence(own_server):
     server = own_server
     response = open_stream(server)
     next(events(response))
+    assert server.worker_gauge("smollm2", "tessera_requests_running") == 1
     response.close()
-    sockets = list(server.data_dir.glob("**/*.sock"))
-    assert sockets
-
-    def running():
-        text = server.get("/metrics").text
-        lines = [line for line in text.splitlines() if line.startswith("tessera_requests_in_flight")]
-        return lines and all(float(line.rsplit(" ", 1)[1]) == 0 for line in lines)
-
-    wait_until(running, 5, "the request's end after its client left")
+    wait_until(lambda: server.worker_gauge("smollm2", "tessera_requests_running") == 0, 2,
+               "the sequence's end after its client left")
 
 
 def test_sigterm_lets_streams_finish_and_refuses_new_requests(own_server):
