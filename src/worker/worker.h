@@ -25,7 +25,7 @@ struct WorkerOptions {
   int max_output_tokens = 0;      // cap on max_tokens; 0: the context is the only bound
   bool behind_gateway = false;    // requests come checked (api::Profile::kInternal), no pings
   bool parse_special_in_content = false;
-  std::size_t max_body_bytes = 32u << 20;
+  std::size_t max_body_bytes = 64u << 20;
 };
 
 class Worker {
