@@ -67,8 +67,9 @@ def test_kills_in_a_row_never_take_the_gateway_down(own_server):
 def test_client_that_leaves_frees_its_sequence(own_server):
     server = own_server
     response = open_stream(server)
-    next(events(response))
-    assert server.worker_gauge("smollm2", "tessera_requests_running") == 1
+    stream = events(response)
+    next(stream)
+    wait_until(lambda: server.worker_gauge("smollm2", "tessera_requests_running") == 1, 5, "the sequence's begin")
     response.close()
     wait_until(lambda: server.worker_gauge("smollm2", "tessera_requests_running") == 0, 2,
                "the sequence's end after its client left")
