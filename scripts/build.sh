@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 preset=$1
 shift
 if [ ! -f "build/$preset/build.ninja" ]; then
-  cmake --preset "$preset" >"/tmp/tessera-cmake-$preset-$$.log" 2>&1 ||
-    { cat "/tmp/tessera-cmake-$preset-$$.log" >&2; exit 1; }
-  rm -f "/tmp/tessera-cmake-$preset-$$.log"
+  mkdir -p "build/$preset"
+  log=build/$preset/configure.log
+  cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 fi
 # ninja shows its own progress line on a terminal; without one, say what is going on.
 [ -t 1 ] || echo "Building preset $preset: $*"
