@@ -2,7 +2,7 @@
 """Tessera and llama.cpp side by side: same file, same threads, variants alternating in each round.
 
     benchmarks/compare_llama_cpp.py --llama-bin DIR --model FILE [--rounds 5] [--threads 2]
-                                    [--clients 16] [--skip-engine] [--skip-load]
+                                    [--clients 16] [--skip-engine] [--skip-load] …
 
 DIR holds llama-bench and llama-server built from llama.cpp's own sources. Prints medians and the
 median of the per-round ratios (Tessera / llama.cpp; above 1 is faster).
@@ -15,7 +15,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests/integration"))
@@ -59,7 +58,8 @@ class Process:
 
 def load(url, args, vocab):
     command = [BINARY, "bench", "--url", url, "--vocab-size", vocab, "--model-name", "bench", "--json",
-               "--clients", args.clients, "--load-prompt", 128, "--load-generate", 64, "--requests", 2]
+               "--clients", args.clients, "--load-prompt", args.load_prompt, "--load-generate", args.load_generate,
+               "--requests", args.requests]
     row = run_json(command + (["--embeddings"] if args.embeddings else []))["load"][0]
     if row["failures"]:
         sys.exit(f"{url}: {row['first_failure']}")
@@ -87,6 +87,9 @@ def main():
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--generate", type=int, default=128)
+    parser.add_argument("--requests", type=int, default=2, help="of each client")
+    parser.add_argument("--load-prompt", type=int, default=128)
+    parser.add_argument("--load-generate", type=int, default=64)
     parser.add_argument("--skip-engine", action="store_true")
     parser.add_argument("--skip-load", action="store_true")
     args = parser.parse_args()
@@ -104,24 +107,24 @@ def main():
         summary("engine, per second", rounds)
     if not args.skip_load:
         rounds = []
-        with tempfile.TemporaryDirectory():
-            a, b = free_port(), free_port()
-            ours = ["tessera", "worker", "--model", args.model, "--port", a, "--name", "bench", "--threads",
-                    args.threads, "--no-prefix-cache"]
-            theirs = [args.llama_bin / "llama-server", "-m", args.model, "-t", args.threads, "--port", b,
-                      "-np", args.clients, "-c", args.clients * 512]
-            theirs += ["--embedding", "-ub", 512] if args.embeddings else ["--no-cache-prompt"]
-            # Only one server computes at a time; an idle one sleeps.
-            servers = [Process([BINARY, *ours[1:]], f"http://127.0.0.1:{a}/ready"),
-                       Process(theirs, f"http://127.0.0.1:{b}/health")]
-            try:
-                for _ in range(args.rounds):
-                    mine = load(f"http://127.0.0.1:{a}/v1", args, vocab)
-                    rounds.append({"tessera": mine, "llama.cpp": load(f"http://127.0.0.1:{b}/v1", args, vocab)})
-            finally:
-                for server in servers:
-                    server.stop()
-        summary(f"served, {args.clients} clients, 128 prompt + 64 generated tokens", rounds)
+        a, b = free_port(), free_port()
+        ours = ["worker", "--model", args.model, "--port", a, "--name", "bench", "--threads",
+                args.threads, "--no-prefix-cache"]
+        theirs = [args.llama_bin / "llama-server", "-m", args.model, "-t", args.threads, "--port", b,
+                  "-np", args.clients, "-c", args.clients * 512]
+        theirs += ["--embedding", "-ub", 512] if args.embeddings else ["--no-cache-prompt"]
+        # Only one server computes at a time; an idle one sleeps.
+        servers = [Process([BINARY, *ours], f"http://127.0.0.1:{a}/ready"),
+                   Process(theirs, f"http://127.0.0.1:{b}/health")]
+        try:
+            for _ in range(args.rounds):
+                mine = load(f"http://127.0.0.1:{a}/v1", args, vocab)
+                rounds.append({"tessera": mine, "llama.cpp": load(f"http://127.0.0.1:{b}/v1", args, vocab)})
+        finally:
+            for server in servers:
+                server.stop()
+        shape = f"{args.load_prompt} prompt" + ("" if args.embeddings else f" + {args.load_generate} generated")
+        summary(f"served, {args.clients} clients, {shape} tokens", rounds)
 
 
 if __name__ == "__main__":
