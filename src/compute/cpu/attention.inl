@@ -360,7 +360,6 @@ void attend(const AttentionTile& t) {
 // Four by four at a time through registers.
 typedef float Quad __attribute__((vector_size(16)));
 typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
-typedef std::int32_t QuadIndex __attribute__((vector_size(16)));
 
 void transpose(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
                int rows, int columns) {
@@ -372,19 +371,18 @@ void transpose(const float* from, std::int64_t from_stride, float* to, std::int6
       const Quad b = *reinterpret_cast<const UnalignedQuad*>(p + from_stride);
       const Quad d = *reinterpret_cast<const UnalignedQuad*>(p + 2 * from_stride);
       const Quad e = *reinterpret_cast<const UnalignedQuad*>(p + 3 * from_stride);
-      const Quad ab_low = __builtin_shuffle(a, b, QuadIndex{0, 4, 1, 5});
-      const Quad ab_high = __builtin_shuffle(a, b, QuadIndex{2, 6, 3, 7});
-      const Quad de_low = __builtin_shuffle(d, e, QuadIndex{0, 4, 1, 5});
-      const Quad de_high = __builtin_shuffle(d, e, QuadIndex{2, 6, 3, 7});
+      const Quad ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Quad ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Quad de_low = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+      const Quad de_high = __builtin_shufflevector(d, e, 2, 6, 3, 7);
       float* q = to + c * to_stride + r;
-      *reinterpret_cast<UnalignedQuad*>(q) =
-          __builtin_shuffle(ab_low, de_low, QuadIndex{0, 1, 4, 5});
+      *reinterpret_cast<UnalignedQuad*>(q) = __builtin_shufflevector(ab_low, de_low, 0, 1, 4, 5);
       *reinterpret_cast<UnalignedQuad*>(q + to_stride) =
-          __builtin_shuffle(ab_low, de_low, QuadIndex{2, 3, 6, 7});
+          __builtin_shufflevector(ab_low, de_low, 2, 3, 6, 7);
       *reinterpret_cast<UnalignedQuad*>(q + 2 * to_stride) =
-          __builtin_shuffle(ab_high, de_high, QuadIndex{0, 1, 4, 5});
+          __builtin_shufflevector(ab_high, de_high, 0, 1, 4, 5);
       *reinterpret_cast<UnalignedQuad*>(q + 3 * to_stride) =
-          __builtin_shuffle(ab_high, de_high, QuadIndex{2, 3, 6, 7});
+          __builtin_shufflevector(ab_high, de_high, 2, 3, 6, 7);
     }
   }
   for (int c = 0; c < columns; ++c) {
