@@ -40,8 +40,9 @@ def test_killed_worker_is_told_shown_and_back(own_server):
     assert all(c.get("finish_reason") is None for e in seen[:-1] for c in json.loads(e)["choices"])
 
     # The endpoint showed it or is back already; it must come back by itself with another process.
-    wait_until(lambda: server.endpoint(CHAT)["state"]["ready"] == "READY"
-               and server.worker_pids("smollm2") not in ([], [worker]), 30, "the worker's return")
+    # Its process first: an endpoint whose death was not noticed yet still says READY.
+    wait_until(lambda: server.worker_pids("smollm2") not in ([], [worker])
+               and server.endpoint(CHAT)["state"]["ready"] == "READY", 30, "the worker's return")
     answer = server.post(f"/serving-endpoints/{CHAT}/invocations",
                          {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4})
     assert answer.status_code == 200
