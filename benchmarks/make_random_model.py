@@ -110,7 +110,8 @@ def byte_level_tokens(count):
     others = [b for b in range(256) if b not in printable]
     table = {b: chr(b) for b in printable} | {b: chr(256 + n) for n, b in enumerate(others)}
     tokens = [table[b] for b in range(256)]
-    return tokens + [f"<filler{n}>" for n in range(count - 256)]
+    tokens.append("he")  # the result of the one merge
+    return tokens + [f"<filler{n}>" for n in range(count - len(tokens))]
 
 
 def llama(shape, kind):
@@ -130,10 +131,10 @@ def llama(shape, kind):
     g.add("tokenizer.ggml.model", "str", "gpt2")
     g.add("tokenizer.ggml.pre", "str", "gpt-2")
     g.add("tokenizer.ggml.tokens", "strs", tokens)
-    g.add("tokenizer.ggml.token_type", "i32s", [1] * 256 + [3] * (len(tokens) - 256))
+    g.add("tokenizer.ggml.token_type", "i32s", [1] * 257 + [3] * (len(tokens) - 257))
     g.add("tokenizer.ggml.merges", "strs", ["h e"])
-    g.add("tokenizer.ggml.bos_token_id", "u32", 256)
-    g.add("tokenizer.ggml.eos_token_id", "u32", 257)
+    g.add("tokenizer.ggml.bos_token_id", "u32", 257)
+    g.add("tokenizer.ggml.eos_token_id", "u32", 258)
     g.tensor("token_embd.weight", kind, shape["vocab"], d)  # tied with the output
     g.tensor("output_norm.weight", "f32", d)
     for i in range(shape["layers"]):
