@@ -7,6 +7,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
@@ -86,6 +87,6 @@ int main(int argc, char** argv) {
   http::Server server(io.get_executor(), router, options);
   server.start();
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
-  signals.async_wait([&](auto, auto) { io.stop(); });
+  signals.async_wait([](auto, auto) { std::_Exit(0); });
   io.run();
 }

@@ -9,6 +9,7 @@ median and interquartile range. Needs nginx, and the build of the preset `releas
 
 import argparse
 import json
+import os
 import pathlib
 import signal
 import statistics
@@ -25,7 +26,7 @@ BUILD = ROOT / "build/release/benchmarks/gateway"
 LOADS = [("1000/s", 1000, 16), ("3000/s", 3000, 16), ("closed, 16 connections", 0, 16)]
 
 NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+{user} worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
@@ -61,7 +62,8 @@ def main():
         folder = pathlib.Path(folder)
         socket, port = folder / "mock.sock", free_port()
         mock = subprocess.Popen([BUILD / "mock_upstream", "--unix-socket", socket])
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, socket=socket, port=port))
+        (folder / "nginx.conf").write_text(NGINX.format(
+            folder=folder, socket=socket, port=port, user="user root;" if os.getuid() == 0 else ""))
         wait_until(socket.exists, 5, "the mock's socket")
         nginx = subprocess.Popen(["nginx", "-c", folder / "nginx.conf", "-p", folder])
         time.sleep(0.5)
