@@ -186,6 +186,15 @@ void print_greeting(const std::string& url, const Options& options,
             << std::endl;
 }
 
+// No endpoint is still on its way up: the first request may come.
+bool all_settled(const catalog::Snapshot& snapshot) {
+  return std::ranges::all_of(snapshot.endpoints(), [](const auto& endpoint) {
+    return endpoint->preconfigured || endpoint->suspended || endpoint->ready() ||
+           (!endpoint->active && !endpoint->pending) ||
+           endpoint->config_update == catalog::ConfigUpdate::kUpdateFailed;
+  });
+}
+
 // Runs `work` on the pool while this thread waits.
 template <class T>
 T wait_for(asio::thread_pool& pool, asio::awaitable<T> work) {
@@ -244,7 +253,7 @@ int run(Options options) {
   asio::signal_set signals(main_thread, SIGINT, SIGTERM);
   signals.async_wait([&](auto, auto) { main_thread.stop(); });
   const auto begin = std::chrono::steady_clock::now();
-  while (!main_thread.stopped() && !control.ready() &&
+  while (!main_thread.stopped() && !all_settled(*snapshots.get()) &&
          std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
     main_thread.run_for(std::chrono::milliseconds(10));
   }
