@@ -19,6 +19,17 @@ void gelu_tanh(Tensor& x, ThreadPool& pool) {
   });
 }
 
+void clamp(Tensor& x, float limit, ThreadPool& pool) {
+  const std::int64_t cols = x.cols();
+  for_row_ranges(x.rows(), cols, pool, [&](std::int64_t first, std::int64_t last) {
+    float* values = x.row(first);
+    for (std::int64_t i = 0; i < (last - first) * cols; ++i) {
+      const float v = values[i] > limit ? limit : values[i];
+      values[i] = v < -limit ? -limit : v;
+    }
+  });
+}
+
 void silu_mul(const Tensor& gate_up, Tensor& y, ThreadPool& pool) {
   const auto& kernels = cpu::attention_kernels();
   const std::int64_t cols = gate_up.cols() / 2;

@@ -11,6 +11,9 @@ void gelu(Tensor& x, ThreadPool& pool);
 // The tanh approximation, which differs by up to 4.7e-4.
 void gelu_tanh(Tensor& x, ThreadPool& pool);
 
+// Every element to the nearest of [-limit, limit], in place (clip_qkv of DBRX and MPT). NaN stays.
+void clamp(Tensor& x, float limit, ThreadPool& pool);
+
 // y = silu(gate) * up. gate_up: [rows, 2 * cols], gate first; y is resized to [rows, cols].
 void silu_mul(const Tensor& gate_up, Tensor& y, ThreadPool& pool);
 

@@ -69,7 +69,8 @@ void reset(const State& state, int rows) {
 // What one thread works with.
 struct ThreadScratch {
   Buffer queries, keys, values, scores, partial, state, query_pairs, key_rows;
-  std::vector<int> first, last;
+  std::vector<int> first, last, origin;
+  std::vector<float> slopes;
 };
 
 // Consecutive tokens of one sequence, and the query heads of one KV head.
@@ -95,6 +96,18 @@ void gather_queries(const Tensor& qkv, const AttentionShape& shape, const Tile& 
                         static_cast<std::int64_t>(tile.kv_head) * group * shape.head_dim;
     for (int g = 0; g < group; ++g, from += shape.head_dim, queries += width) {
       for (int d = 0; d < shape.head_dim; ++d) queries[d] = from[d] * scale;
+    }
+  }
+}
+
+// The slope of every query row, for scores that are powers of two.
+void gather_slopes(const AttentionShape& shape, const Tile& tile, std::vector<float>& slopes) {
+  const int group = shape.heads / shape.kv_heads;
+  slopes.clear();
+  for (int t = 0; t < tile.tokens; ++t) {
+    for (int g = 0; g < group; ++g) {
+      slopes.push_back(shape.alibi_slopes[static_cast<std::size_t>(tile.kv_head * group + g)] *
+                       kLog2E);
     }
   }
 }
@@ -188,6 +201,8 @@ struct Attention::Scratch {
 
   void start(const AttentionShape& shape, int thread_count) {
     assert(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
+    assert(shape.alibi_slopes.empty() ||
+           static_cast<int>(shape.alibi_slopes.size()) == shape.heads);
     // The zeros that pad head_dim to the width survive as long as head_dim does.
     if (head_dim != shape.head_dim) threads.clear();
     head_dim = shape.head_dim;
@@ -196,6 +211,21 @@ struct Attention::Scratch {
     items.clear();
   }
 };
+
+std::vector<float> alibi_slopes(int heads, double bias_max) {
+  int power = 1;  // of two, at least `heads`
+  while (power < heads) power *= 2;
+  const auto t = [&](int i) { return static_cast<float>(std::exp2(-bias_max * i / power)); };
+  std::vector<float> slopes;
+  if (power == heads) {
+    for (int i = 1; i <= power; ++i) slopes.push_back(t(i));
+    return slopes;
+  }
+  for (int i = 2; i <= power; i += 2) slopes.push_back(t(i));
+  for (int i = 1; i <= power; i += 2) slopes.push_back(t(i));
+  slopes.resize(static_cast<std::size_t>(heads));
+  return slopes;
+}
 
 Attention::Attention() : Attention(cpu::attention_kernels()) {}
 Attention::Attention(const cpu::AttentionKernels& kernels)
@@ -317,6 +347,7 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     }
   }
 
+  const bool alibi = !shape.alibi_slopes.empty();
   const auto attend = [&](int item_index, int thread) {
     const Item item = s.items[static_cast<std::size_t>(item_index)];
     const Tile& tile = s.tiles[static_cast<std::size_t>(item.tile)];
@@ -324,6 +355,8 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
     const int rows = tile.tokens * group;
     t.first.resize(static_cast<std::size_t>(rows));
     t.last.resize(static_cast<std::size_t>(rows));
+    t.origin.resize(static_cast<std::size_t>(rows));
+    if (alibi) gather_slopes(shape, tile, t.slopes);
     float* queries = t.queries.ensure(static_cast<std::int64_t>(rows) * width);
     float* keys = t.keys.ensure(static_cast<std::int64_t>(shape.head_dim) * kKeyStride);
     float* values = t.values.ensure(static_cast<std::int64_t>(kPartition) * width);
@@ -359,11 +392,13 @@ void Attention::paged(const Tensor& qkv, const AttentionShape& shape,
         const int oldest = shape.sliding_window > 0 ? position + 1 - shape.sliding_window : 0;
         t.first[static_cast<std::size_t>(row)] = std::clamp(oldest - base, 0, kPartition);
         t.last[static_cast<std::size_t>(row)] = std::clamp(position + 1 - base, 0, kPartition);
+        t.origin[static_cast<std::size_t>(row)] = position - base;
       }
       kernels.attend({queries, direct ? nullptr : keys, direct ? nullptr : values, key_slices,
                       value_slices, layer.block_size, stored_type(layer.type), t.first.data(),
-                      t.last.data(), rows, shape.head_dim, width, scores, partial, state.maximum,
-                      state.sum, state.output});
+                      t.last.data(), alibi ? t.slopes.data() : nullptr, t.origin.data(), rows,
+                      shape.head_dim, width, scores, partial, state.maximum, state.sum,
+                      state.output});
     }
     if (whole) {
       scatter_output(state, shape, tile, width, out);
@@ -458,8 +493,8 @@ void Attention::bidirectional(const Tensor& qkv, const AttentionShape& shape,
       }
       t.last.assign(static_cast<std::size_t>(rows), n);
       kernels.attend({queries, keys, values, nullptr, nullptr, 0, cpu::StoredType::kF32,
-                      t.first.data(), t.last.data(), rows, shape.head_dim, width, scores, partial,
-                      state.maximum, state.sum, state.output});
+                      t.first.data(), t.last.data(), nullptr, nullptr, rows, shape.head_dim, width,
+                      scores, partial, state.maximum, state.sum, state.output});
     }
     scatter_output(state, shape, tile, width, out);
   });

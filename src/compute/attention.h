@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "compute/parallel.h"
 #include "compute/rotary.h"
@@ -49,11 +50,19 @@ struct AttentionShape {
   int heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 0.0f;      // of the scores: 1/sqrt(head_dim), unless the model says otherwise
   int sliding_window = 0;  // keys a query sees, itself included; 0: all
+  // [heads] or empty. ALiBi (arXiv:2108.12409): slope * (key position - query position) is added to
+  // each scaled score. Only for paged attention. The model owns them.
+  std::span<const float> alibi_slopes;
 
   int q_size() const { return heads * head_dim; }
   int kv_size() const { return kv_heads * head_dim; }
   int qkv_size() const { return q_size() + 2 * kv_size(); }
 };
+
+// The slopes of the paper for any number of heads, with 2^-bias_max as the smallest: a geometric
+// series for a power of two; else the even-numbered slopes of the next power of two (t_2, t_4, …),
+// then its odd-numbered ones, as many as there are heads.
+std::vector<float> alibi_slopes(int heads, double bias_max);
 
 // Spans of the Batch, see models/model.h.
 struct PackedSequences {

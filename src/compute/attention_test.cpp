@@ -76,7 +76,8 @@ Tensor reference(const Tensor& qkv, const AttentionShape& shape, KvType type, co
           dot += static_cast<double>(qkv.row(t)[h * d + i]) *
                  stored(qkv.row(j)[shape.q_size() + kv * d + i], type);
         }
-        score.push_back(dot * shape.scale);
+        const double slope = shape.alibi_slopes.empty() ? 0.0 : shape.alibi_slopes[h];
+        score.push_back(dot * shape.scale + slope * static_cast<double>(j - t));
       }
       const double max = *std::max_element(score.begin(), score.end());
       double sum = 0;
@@ -128,20 +129,54 @@ Tensor run_paged(const Tensor& qkv, const AttentionShape& shape, Memory& memory,
 struct Case {
   int heads, kv_heads, head_dim, tokens, block_size, window;
   KvType type;
+  double alibi = 0.0;  // bias_max
 };
 
 constexpr Case kCases[] = {
-    {3, 1, 64, 40, 16, 0, KvType::kF32},     {9, 3, 64, 530, 16, 0, KvType::kF16},
-    {8, 2, 8, 48, 16, 0, KvType::kF32},      {4, 4, 112, 300, 32, 0, KvType::kBF16},
-    {4, 1, 128, 270, 64, 100, KvType::kF32}, {7, 1, 6, 33, 256, 5, KvType::kF16},
-    {2, 2, 16, 1, 16, 0, KvType::kBF16},     {2, 1, 32, 600, 16, 300, KvType::kF32},
+    {3, 1, 64, 40, 16, 0, KvType::kF32},       {9, 3, 64, 530, 16, 0, KvType::kF16},
+    {8, 2, 8, 48, 16, 0, KvType::kF32},        {4, 4, 112, 300, 32, 0, KvType::kBF16},
+    {4, 1, 128, 270, 64, 100, KvType::kF32},   {7, 1, 6, 33, 256, 5, KvType::kF16},
+    {2, 2, 16, 1, 16, 0, KvType::kBF16},       {2, 1, 32, 600, 16, 300, KvType::kF32},
+    {2, 2, 112, 260, 16, 0, KvType::kF32, 8},  {3, 3, 64, 270, 16, 0, KvType::kF16, 8},
+    {6, 2, 8, 70, 16, 0, KvType::kF32, 16},    {7, 1, 5, 60, 16, 0, KvType::kBF16, 8},
+    {3, 3, 37, 90, 32, 0, KvType::kF16, 8},    {5, 5, 128, 40, 16, 0, KvType::kBF16, 2},
+    {2, 1, 24, 300, 16, 260, KvType::kF32, 8},
 };
+
+std::vector<float> slopes_of(const Case& c) {
+  return c.alibi > 0 ? alibi_slopes(c.heads, c.alibi) : std::vector<float>();
+}
+
+TEST(Alibi, SlopesOfThePaperForEveryNumberOfHeads) {
+  EXPECT_EQ(alibi_slopes(8, 8),
+            (std::vector<float>{0.5f, 0.25f, 0.125f, 0x1p-4f, 0x1p-5f, 0x1p-6f, 0x1p-7f, 0x1p-8f}));
+  EXPECT_EQ(alibi_slopes(6, 8),
+            (std::vector<float>{0.25f, 0x1p-4f, 0x1p-6f, 0x1p-8f, 0.5f, 0x1p-3f}));
+  EXPECT_EQ(alibi_slopes(1, 8), std::vector<float>{0x1p-8f});
+  EXPECT_EQ(alibi_slopes(2, 16), (std::vector<float>{0x1p-8f, 0x1p-16f}));
+  // The form of llama.cpp.
+  for (int heads = 1; heads <= 65; ++heads) {
+    for (const double bias_max : {8.0, 16.0, 6.5}) {
+      int n = 1;
+      while (2 * n <= heads) n *= 2;
+      const std::vector<float> slopes = alibi_slopes(heads, bias_max);
+      ASSERT_EQ(slopes.size(), static_cast<std::size_t>(heads));
+      for (int h = 0; h < heads; ++h) {
+        const double want = h < n ? std::exp2(-bias_max * (h + 1) / n)
+                                  : std::exp2(-bias_max * (2 * (h - n) + 1) / (2 * n));
+        ASSERT_FLOAT_EQ(slopes[h], static_cast<float>(want)) << heads << " heads, head " << h;
+      }
+    }
+  }
+}
 
 TEST(PagedAttention, EqualsTheFormula) {
   ThreadPool pool(2);
   for (const Case& c : kCases) {
-    const AttentionShape shape{c.heads, c.kv_heads, c.head_dim,
-                               1.0f / std::sqrt(static_cast<float>(c.head_dim)), c.window};
+    const std::vector<float> slopes = slopes_of(c);
+    const AttentionShape shape{c.heads,    c.kv_heads,
+                               c.head_dim, 1.0f / std::sqrt(static_cast<float>(c.head_dim)),
+                               c.window,   slopes};
     const Tensor qkv = random_tensor(c.tokens, shape.qkv_size(), 1);
     const Tensor want = reference(qkv, shape, c.type, [&](int t) {
       return std::pair(c.window > 0 ? std::max(0, t + 1 - c.window) : 0, t + 1);
@@ -163,7 +198,8 @@ TEST(PagedAttention, SameBitsForEveryChunkingAndThreadCount) {
     for (const Case& c : kCases) {
       SCOPED_TRACE(testing::Message()
                    << set << " head_dim " << c.head_dim << " tokens " << c.tokens);
-      const AttentionShape shape{c.heads, c.kv_heads, c.head_dim, 0.125f, c.window};
+      const std::vector<float> slopes = slopes_of(c);
+      const AttentionShape shape{c.heads, c.kv_heads, c.head_dim, 0.125f, c.window, slopes};
       const Tensor qkv = random_tensor(c.tokens, shape.qkv_size(), 3);
       const Paging paging(c.tokens, c.block_size, 4);
       Attention attention(*cpu::find_attention_kernels(set));

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
+#include "compute/cpu/attention_kernels.h"
 #include "compute/kernels.h"
 #include "compute/pack.h"
 #include "compute/quantize.h"
@@ -78,16 +80,51 @@ struct PanelSource {
   int ways, which;
 };
 
-void pack_all(const std::vector<PanelSource>& sources, int groups, std::byte* data,
-              ThreadPool& pool) {
+// Stored bytes that are packed between two releases of the pages they lie in.
+constexpr std::int64_t kWindowBytes = 4 << 20;
+
+// The file's pages are given back on the way, so that a matrix is never in memory twice.
+void give_back(std::span<const PanelSource> packed) {
+  struct Rows {
+    const RawTensor* tensor;
+    std::int64_t begin, end;
+  };
+  std::vector<Rows> runs;  // of the one or two tensors that take turns
+  for (const PanelSource& source : packed) {
+    if (source.tensor->file.empty()) continue;
+    const std::int64_t end = source.row + source.count;
+    const auto run = std::find_if(runs.begin(), runs.end(),
+                                  [&](const Rows& r) { return r.tensor == source.tensor; });
+    if (run == runs.end()) {
+      runs.push_back({source.tensor, source.row, end});
+    } else {
+      run->end = end;
+    }
+  }
+  for (const Rows& rows : runs) {
+    release_pages(rows.tensor->file, {rows.tensor->row(rows.begin), rows.tensor->row(rows.end)});
+  }
+}
+
+void pack_all(std::span<const PanelSource> sources, int groups, std::byte* data, ThreadPool& pool) {
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
-  for (auto& floats : scratch) floats.resize(static_cast<std::size_t>(groups) * kGroup);
-  pool.run(static_cast<int>(sources.size()), [&](int chunk, int thread) {
-    const PanelSource& source = sources[static_cast<std::size_t>(chunk)];
-    pack_panel(*source.tensor, source.row, source.count, source.kind, groups,
-               {data + source.slab_offset, source.ways, source.which},
-               scratch[static_cast<std::size_t>(thread)].data());
-  });
+  for (std::size_t begin = 0, end = 0; begin < sources.size(); begin = end) {
+    for (std::int64_t bytes = 0; end < sources.size() && bytes < kWindowBytes; ++end) {
+      bytes += sources[end].tensor->bytes() / sources[end].tensor->rows() * sources[end].count;
+    }
+    pool.run(static_cast<int>(end - begin), [&](int chunk, int thread) {
+      const PanelSource& source = sources[begin + static_cast<std::size_t>(chunk)];
+      pack_panel(*source.tensor, source.row, source.count, source.kind, groups,
+                 {data + source.slab_offset, source.ways, source.which},
+                 scratch[static_cast<std::size_t>(thread)]);
+    });
+    give_back(sources.subspan(begin, end - begin));
+  }
+  const RawTensor* last = nullptr;
+  for (const PanelSource& source : sources) {
+    if (source.tensor != last && source.tensor->source) source.tensor->source->release_pages();
+    last = source.tensor;
+  }
 }
 
 int group_count(std::int64_t in) { return static_cast<int>((in + kGroup - 1) / kGroup); }
@@ -102,6 +139,7 @@ struct Activation::Storage {
   ActivationFormat format = ActivationFormat::kF32;
   PackedBytes bytes;
   ActivationSink sink{};
+  Tensor normalized;  // [threads, cols] of prepare_layer_norm
 
   // One allocation: values, then the six per-group arrays.
   void shape(const Tensor& x, ActivationFormat wanted) {
@@ -131,7 +169,9 @@ struct Activation::Storage {
             reinterpret_cast<std::int32_t*>(array(5))};
   }
 
-  void fill(const Tensor& x, const float* norm_weight, float epsilon, ThreadPool& pool) {
+  // source(row, thread): where the row to be prepared lies.
+  template <class Source>
+  void fill(const Source& source, const float* norm_weight, float epsilon, ThreadPool& pool) {
     const KernelTable& table = kernels();
     const auto kind = format == ActivationFormat::kF32    ? ActivationKind::kF32
                       : format == ActivationFormat::kBF16 ? ActivationKind::kBF16
@@ -140,11 +180,11 @@ struct Activation::Storage {
     constexpr std::int64_t kElementsPerChunk = 16 * 1024;
     const std::int64_t chunks = std::clamp<std::int64_t>(
         rows * cols / kElementsPerChunk, 1, std::min<std::int64_t>(rows, pool.threads() * 4));
-    const auto prepare = [&](int chunk, int) {
+    const auto prepare = [&](int chunk, int thread) {
       const std::int64_t end = rows * (chunk + 1) / chunks;
       for (std::int64_t row = rows * chunk / chunks; row < end; ++row) {
-        table.prepare_row(x.row(row), cols, norm_weight, epsilon, kind, static_cast<int>(row),
-                          sink);
+        table.prepare_row(source(row, thread), cols, norm_weight, epsilon, kind,
+                          static_cast<int>(row), sink);
       }
     };
     pool.run(static_cast<int>(chunks), prepare);
@@ -167,7 +207,8 @@ ActivationFormat Activation::format() const { return storage_->format; }
 
 void Activation::prepare(const Tensor& x, ActivationFormat format, ThreadPool& pool) {
   storage_->shape(x, format);
-  if (x.rows() > 0) storage_->fill(x, nullptr, 0, pool);
+  const auto row_of = [&](std::int64_t row, int) { return x.row(row); };
+  if (x.rows() > 0) storage_->fill(row_of, nullptr, 0, pool);
 }
 
 void Activation::prepare_rms_norm(const Tensor& x, std::span<const float> weight, float epsilon,
@@ -177,7 +218,31 @@ void Activation::prepare_rms_norm(const Tensor& x, std::span<const float> weight
                                           " weights; wanted " + std::to_string(x.cols()) + ".");
   }
   storage_->shape(x, format);
-  if (x.rows() > 0) storage_->fill(x, weight.data(), epsilon, pool);
+  const auto row_of = [&](std::int64_t row, int) { return x.row(row); };
+  if (x.rows() > 0) storage_->fill(row_of, weight.data(), epsilon, pool);
+}
+
+void Activation::prepare_layer_norm(const Tensor& x, std::span<const float> weight,
+                                    std::span<const float> bias, float epsilon,
+                                    ActivationFormat format, ThreadPool& pool) {
+  const auto cols = static_cast<std::size_t>(x.cols());
+  if (weight.size() != cols || (!bias.empty() && bias.size() != cols)) {
+    throw Error(ErrorKind::kInternal, "layer_norm has " + std::to_string(weight.size()) +
+                                          " weights and " + std::to_string(bias.size()) +
+                                          " biases; wanted " + std::to_string(cols) + ".");
+  }
+  storage_->shape(x, format);
+  if (x.rows() == 0) return;
+  // A row is normalised into memory of its thread, where it is still in the cache when prepared.
+  storage_->normalized.resize(pool.threads(), x.cols());
+  const auto layer_norm = cpu::attention_kernels().layer_norm;
+  const auto row_of = [&](std::int64_t row, int thread) {
+    float* to = storage_->normalized.row(thread);
+    layer_norm(x.row(row), weight.data(), bias.empty() ? nullptr : bias.data(), epsilon, to,
+               static_cast<int>(x.cols()));
+    return static_cast<const float*>(to);
+  };
+  storage_->fill(row_of, nullptr, 0, pool);
 }
 
 // --- Linear ------------------------------------------------------------------------------------
@@ -291,6 +356,24 @@ std::int64_t Linear::bytes() const {
   if (!packed_) return 0;
   return packed_->data.size() + static_cast<std::int64_t>(packed_->bias.size() * sizeof(float));
 }
+void Linear::read_row(std::int64_t index, float* out) const {
+  if (!packed_ || packed_->gated || index < 0 || index >= packed_->out) {
+    throw Error(ErrorKind::kInternal, "Linear::read_row: no row " + std::to_string(index) + ".");
+  }
+  const auto run = std::find_if(
+      packed_->runs.begin(), packed_->runs.end(),
+      [&](const PanelRun& each) { return index < each.first_row + each.rows; });
+  const std::int64_t row = index - run->first_row, panel = row / kPanelRows;
+  const bool alone = panel % 2 == 0 && (panel + 1) * kPanelRows >= run->rows;
+  // Panels read and write through the same addresses.
+  std::byte* slab = const_cast<std::byte*>(packed_->data.data()) + run->offset +
+                    panel / 2 * run->slab_bytes;
+  std::vector<float> padded(static_cast<std::size_t>(packed_->groups) * kGroup);
+  unpack_row({slab, alone ? 1 : 2, static_cast<int>(panel % 2)}, run->kind, packed_->groups,
+             static_cast<int>(row % kPanelRows), padded.data());
+  std::copy_n(padded.data(), packed_->in, out);
+}
+
 ActivationFormat Linear::activation_format() const {
   return packed_ ? packed_->activations : ActivationFormat::kF32;
 }

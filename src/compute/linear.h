@@ -16,7 +16,8 @@
 namespace tessera {
 
 // How weights are held at run time. kStored keeps the precision of the file (4-bit files stay
-// 4-bit, Q8_0 and the K-quants of more than 4 bits become 8-bit, BF16 stays BF16, F16 and F32 stay).
+// 4-bit, Q8_0 and the K-quants of more than 4 bits become 8-bit, BF16 stays BF16, F16 and F32
+// stay).
 enum class WeightFormat : std::uint8_t { kStored, kF32, kBF16, kInt8, kInt4 };
 
 // What the kernels want to read: f32 as is, bf16, or int8 with one scale per 32 elements.
@@ -33,9 +34,15 @@ class Activation {
 
   // x: [rows, cols]. Quantises or rounds as `format` says.
   void prepare(const Tensor& x, ActivationFormat format, ThreadPool& pool);
-  // The same for rms_norm(x) * weight without writing the normalised rows to memory. weight: [cols].
+  // The same for rms_norm(x) * weight without writing the normalised rows to memory. weight:
+  // [cols].
   void prepare_rms_norm(const Tensor& x, std::span<const float> weight, float epsilon,
                         ActivationFormat format, ThreadPool& pool);
+
+  // The same for layer_norm(x) * weight + bias; bias: [cols] or empty.
+  void prepare_layer_norm(const Tensor& x, std::span<const float> weight,
+                          std::span<const float> bias, float epsilon, ActivationFormat format,
+                          ThreadPool& pool);
 
   std::int64_t rows() const;
   std::int64_t cols() const;
@@ -69,6 +76,9 @@ class Linear {
   std::int64_t out_features() const;  // of pack_gated: intermediate
   std::int64_t bytes() const;         // resident size of the packed weights
   ActivationFormat activation_format() const;
+
+  // Row `index` of W as the products see it: in_features() values. Not after pack_gated.
+  void read_row(std::int64_t index, float* out) const;
 
   // y = x W^T + b. x: [rows, in]; y is resized to [rows, out].
   void forward(const Activation& x, Tensor& y, ThreadPool& pool) const;

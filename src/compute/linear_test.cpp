@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "compute/kernels.h"
+#include "compute/norm.h"
 #include "compute/quantize.h"
 
 namespace tessera {
@@ -239,6 +240,29 @@ TEST_P(LinearKinds, NormalisesWhilePreparing) {
     for (int r = 0; r < 32; ++r) {
       const Exact exact = exact_dot(weight.values.data() + std::size_t(r) * in, a);
       ASSERT_NEAR(y.row(t)[r], exact.value, exact.magnitude * (in + 16) * 0x1p-24);
+    }
+  }
+}
+
+// The same bits as normalising first, in every format of activations.
+TEST_P(LinearKinds, PreparesLayerNormAsIfNormalisedBefore) {
+  const int in = input_sizes()[1], rows = 5;
+  const Stored weight(GetParam().dtype, 32, in, 3);
+  const Linear linear = Linear::pack({&weight.tensor, 1}, {}, WeightFormat::kStored, two_);
+  const Tensor x = to_tensor(random_floats(std::size_t(rows) * in, 5, 3.0f), rows, in);
+  const Floats norm = random_floats(in, 6), bias = random_floats(in, 7);
+  for (const std::span<const float> b : {std::span<const float>(bias), std::span<const float>()}) {
+    Tensor normalized, want, got;
+    layer_norm(x, norm, b, 1e-5f, normalized, two_);
+    Activation before, fused;
+    before.prepare(normalized, linear.activation_format(), two_);
+    linear.forward(before, want, two_);
+    for (ThreadPool* pool : {&one_, &two_}) {
+      fused.prepare_layer_norm(x, norm, b, 1e-5f, linear.activation_format(), *pool);
+      linear.forward(fused, got, *pool);
+      for (int t = 0; t < rows; ++t) {
+        for (int r = 0; r < 32; ++r) ASSERT_EQ(got.row(t)[r], want.row(t)[r]);
+      }
     }
   }
 }

@@ -33,4 +33,19 @@ void layer_norm(const Tensor& x, std::span<const float> weight, std::span<const 
   });
 }
 
+void layer_norm_columns(Tensor& x, std::int64_t first, std::span<const float> weight,
+                        std::span<const float> bias, float epsilon, ThreadPool& pool) {
+  const auto cols = static_cast<std::int64_t>(weight.size());
+  assert(first >= 0 && first + cols <= x.cols());
+  assert(bias.empty() || bias.size() == weight.size());
+  const auto& kernels = cpu::attention_kernels();
+  for_row_ranges(x.rows(), cols, pool, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      float* columns = x.row(r) + first;
+      kernels.layer_norm(columns, weight.data(), bias.empty() ? nullptr : bias.data(), epsilon,
+                         columns, static_cast<int>(cols));
+    }
+  });
+}
+
 }  // namespace tessera

@@ -1,6 +1,7 @@
 // Normalisation of the rows of a matrix.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "compute/parallel.h"
@@ -17,5 +18,9 @@ void rms_norm(const Tensor& x, std::span<const float> weight, float epsilon, Ten
 // (arXiv:1607.06450). bias: [cols] or empty. y is resized and may be x.
 void layer_norm(const Tensor& x, std::span<const float> weight, std::span<const float> bias,
                 float epsilon, Tensor& y, ThreadPool& pool);
+
+// layer_norm of columns [first, first + weight.size()) of every row, in place (qk_ln of MPT).
+void layer_norm_columns(Tensor& x, std::int64_t first, std::span<const float> weight,
+                        std::span<const float> bias, float epsilon, ThreadPool& pool);
 
 }  // namespace tessera

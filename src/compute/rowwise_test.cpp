@@ -2,6 +2,7 @@
 // set of this machine.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <random>
@@ -55,6 +56,36 @@ TEST(Norm, EqualsTheFormulaForEveryWidth) {
       kernels->layer_norm(x.data(), w.data(), nullptr, 1e-5f, y.data(), n);
       ASSERT_NEAR(y[0], (x[0] - mean) / std::sqrt(variance + 1e-5) * w[0], 5e-6) << n;
     }
+  }
+}
+
+TEST(Norm, OfSomeColumnsLeavesTheOthersAlone) {
+  ThreadPool pool(2);
+  Tensor x(3, 100), part(3, 48), want;
+  for (int i = 0; i < 300; ++i) x.data()[i] = static_cast<float>(i % 37) - 11.0f;
+  const auto w = random_vector(48, 1.0f, 0.1f, 1), b = random_vector(48, 0.0f, 0.1f, 2);
+  for (int r = 0; r < 3; ++r) std::copy_n(x.row(r) + 20, 48, part.row(r));
+  layer_norm(part, w, b, 1e-5f, want, pool);
+  layer_norm_columns(x, 20, w, b, 1e-5f, pool);
+  for (int r = 0; r < 3; ++r) {
+    for (int c = 0; c < 100; ++c) {
+      const bool inside = c >= 20 && c < 68;
+      ASSERT_EQ(x.row(r)[c], inside ? want.row(r)[c - 20] : float((r * 100 + c) % 37) - 11.0f);
+    }
+  }
+}
+
+TEST(Activation, ClampsBothSides) {
+  ThreadPool pool(2);
+  Tensor x(3, 7000);
+  for (std::int64_t i = 0; i < 21000; ++i) x.data()[i] = static_cast<float>(i - 10500) * 1e-3f;
+  x.data()[5] = NAN;
+  x.data()[6] = INFINITY;
+  clamp(x, 1.5f, pool);
+  EXPECT_TRUE(std::isnan(x.data()[5]));
+  EXPECT_EQ(x.data()[6], 1.5f);
+  for (std::int64_t i = 7; i < 21000; ++i) {
+    ASSERT_EQ(x.data()[i], std::clamp(static_cast<float>(i - 10500) * 1e-3f, -1.5f, 1.5f)) << i;
   }
 }
 

@@ -286,6 +286,16 @@ inline void soften(float* scores, int first, int last, int begin, int vectors, f
   *sum = horizontal_sum(total);
 }
 
+// scores[k] += slope * (k - origin) for the keys of [begin, vectors).
+inline void add_alibi(float* scores, float slope, int origin, int begin, int vectors) {
+  Vec lane = {};
+  for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<float>(i);
+  for (int v = begin; v < vectors; ++v) {
+    const Vec distance = lane + static_cast<float>(v * kLanes - origin);
+    store(scores + v * kLanes, multiply_add(splat(slope), distance, load(scores + v * kLanes)));
+  }
+}
+
 template <int R>
 void attend_group(const AttentionTile& t, int row, int first, int last) {
   const float* queries = t.queries + row * t.width;
@@ -304,6 +314,10 @@ void attend_group(const AttentionTile& t, int row, int first, int last) {
   }
   float maximum[R], sum[R];
   for (int r = 0; r < R; ++r) {
+    if (t.slopes != nullptr) {
+      add_alibi(t.scores + r * kAttentionPartition, t.slopes[row + r], t.origin[row + r], begin,
+                vectors);
+    }
     soften(t.scores + r * kAttentionPartition, t.first[row + r], t.last[row + r], begin, vectors,
            &maximum[r], &sum[r]);
   }

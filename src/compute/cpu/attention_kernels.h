@@ -34,6 +34,10 @@ struct AttentionTile {
   StoredType stored_type;
   const int* first;  // [rows] visible keys of this partition are [first, last);
   const int* last;   //        none when first >= last
+  // ALiBi, or null: slopes[row] * (key - origin[row]) is added to the scores, where keys count from
+  // the start of the partition and slopes are scaled by log2(e).
+  const float* slopes;  // [rows]
+  const int* origin;    // [rows]
   int rows, head_dim, width;
   float* scores;   // scratch, [kAttentionRows][kAttentionPartition]
   float* partial;  // scratch, [kAttentionRows][width]
