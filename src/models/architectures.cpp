@@ -54,9 +54,7 @@ std::vector<float> concatenate(std::initializer_list<std::vector<float>> vectors
   return all;
 }
 
-void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tensor& x,
-           ThreadPool& pool) {
-  const std::int64_t vocab = table.rows();
+void check_token_ids(std::span<const std::int32_t> token_ids, std::int64_t vocab) {
   for (const std::int32_t id : token_ids) {
     if (id < 0 || id >= vocab) {
       throw Error(ErrorKind::kBadTokenId, "Token id " + std::to_string(id) +
@@ -64,6 +62,11 @@ void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tens
                                               std::to_string(vocab - 1));
     }
   }
+}
+
+void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tensor& x,
+           ThreadPool& pool) {
+  check_token_ids(token_ids, table.rows());
   x.resize(static_cast<std::int64_t>(token_ids.size()), table.row_elements());
   for_row_ranges(x.rows(), x.cols(), pool, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t t = first; t < last; ++t) {

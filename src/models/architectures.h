@@ -17,6 +17,14 @@ namespace tessera {
 // file for as long as the model lives.
 std::unique_ptr<LanguageModel> load_llama(Checkpoint checkpoint, const ModelConfig& config,
                                           const LoadOptions& options, ThreadPool& pool);
+std::unique_ptr<LanguageModel> load_mixtral(Checkpoint checkpoint, const ModelConfig& config,
+                                            const LoadOptions& options, ThreadPool& pool);
+std::unique_ptr<LanguageModel> load_dbrx(Checkpoint checkpoint, const ModelConfig& config,
+                                         const LoadOptions& options, ThreadPool& pool);
+std::unique_ptr<LanguageModel> load_mpt(Checkpoint checkpoint, const ModelConfig& config,
+                                        const LoadOptions& options, ThreadPool& pool);
+std::unique_ptr<EmbeddingModel> load_gte(Checkpoint checkpoint, const ModelConfig& config,
+                                         const LoadOptions& options, ThreadPool& pool);
 std::unique_ptr<EmbeddingModel> load_bert(Checkpoint checkpoint, const ModelConfig& config,
                                           const LoadOptions& options, ThreadPool& pool);
 
@@ -30,6 +38,9 @@ std::vector<float> read_vector(const Checkpoint& checkpoint, const std::string& 
                                std::int64_t length);
 // The vectors one after the other.
 std::vector<float> concatenate(std::initializer_list<std::vector<float>> vectors);
+
+// Throws Error(kBadTokenId) for an id outside of [0, vocab).
+void check_token_ids(std::span<const std::int32_t> token_ids, std::int64_t vocab);
 
 // x[t] = row token_ids[t] of `table`: [vocab, hidden]; x is resized to [tokens, hidden].
 // Throws Error(kBadTokenId) for an id outside of the table.

@@ -52,9 +52,14 @@ struct ModelConfig {
   // Experts; 0 for dense models.
   int num_local_experts = 0;
   int num_experts_per_tok = 0;
+  // The chosen weights are divided by their p-norm (1: their sum); absent: not at all.
+  std::optional<double> moe_normalize_expert_weights;
 
   std::optional<double> clip_qkv;        // dbrx, mpt
-  std::optional<double> alibi_bias_max;  // mpt
+  std::optional<double> alibi_bias_max;  // mpt; absent: no ALiBi
+  std::optional<double> softmax_scale;   // mpt; absent: 1 / sqrt(head_dim)
+  std::optional<double> logit_scale;     // mpt
+  bool qk_ln = false;                    // mpt: LayerNorm over all of Q and all of K
 
   // Encoders.
   int type_vocab_size = 0;

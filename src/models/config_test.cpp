@@ -71,6 +71,65 @@ TEST(Config, HeadDimWins) {
   EXPECT_EQ(read(llama(R"("hidden_size":60,"head_dim":16)")).head_dim, 16);
 }
 
+TEST(Config, MistralHasItsOwnDefaults) {
+  const std::string shape = R"("model_type":"mistral","hidden_size":64,"num_attention_heads":8)";
+  const ModelConfig config = read("{" + shape + "}");
+  EXPECT_EQ(config.architecture, Architecture::kMistral);
+  EXPECT_EQ(config.num_key_value_heads, 8);
+  EXPECT_EQ(config.intermediate_size, 14336);
+  EXPECT_EQ(config.max_position_embeddings, 131072);
+  EXPECT_EQ(config.norm_eps, 1e-6);
+  EXPECT_EQ(config.rope_theta, 1e4);
+  EXPECT_EQ(config.sliding_window, 4096);  // the class's own, when the key is missing
+  EXPECT_EQ(read("{" + shape + R"(,"sliding_window":null})").sliding_window, std::nullopt);
+  EXPECT_EQ(read("{" + shape + R"(,"sliding_window":5})").sliding_window, 5);
+  EXPECT_TRUE(
+      contains(read_error("{" + shape + R"(,"sliding_window":0})"), "'sliding_window' is 0"));
+}
+
+TEST(Config, MixtralHasItsOwnDefaults) {
+  const std::string shape = R"("model_type":"mixtral","hidden_size":64,"num_attention_heads":8)";
+  const ModelConfig config = read("{" + shape + "}");
+  EXPECT_EQ(config.architecture, Architecture::kMixtral);
+  EXPECT_EQ(config.num_key_value_heads, 8);
+  EXPECT_EQ(config.norm_eps, 1e-5);
+  EXPECT_EQ(config.rope_theta, 1e6);
+  EXPECT_EQ(config.sliding_window, std::nullopt);
+  EXPECT_EQ(config.num_local_experts, 8);
+  EXPECT_EQ(config.num_experts_per_tok, 2);
+  EXPECT_EQ(config.moe_normalize_expert_weights, 1.0);
+  EXPECT_EQ(read("{" + shape + R"(,"sliding_window":7})").sliding_window, 7);
+}
+
+TEST(Config, DbrxKeepsRopeAndExpertsInInnerObjects) {
+  const ModelConfig defaults = read(R"({"model_type":"dbrx"})");
+  EXPECT_EQ(defaults.hidden_size, 2048);
+  EXPECT_EQ(defaults.num_attention_heads, 16);
+  EXPECT_EQ(defaults.num_key_value_heads, 1);
+  EXPECT_EQ(defaults.num_hidden_layers, 24);
+  EXPECT_EQ(defaults.intermediate_size, 3584);
+  EXPECT_EQ(defaults.num_local_experts, 4);
+  EXPECT_EQ(defaults.num_experts_per_tok, 1);
+  EXPECT_EQ(defaults.clip_qkv, std::nullopt);
+  EXPECT_EQ(defaults.moe_normalize_expert_weights, 1.0);
+  EXPECT_EQ(defaults.norm_eps, 1e-5);
+  EXPECT_EQ(defaults.rope_theta, 1e4);
+
+  const ModelConfig config =
+      read(R"({"model_type":"dbrx","d_model":64,"n_heads":8,"n_layers":2,"max_seq_len":99,)"
+           R"("rope_theta":7,"attn_config":{"clip_qkv":8,"kv_n_heads":2,"rope_theta":500000},)"
+           R"("ffn_config":{"ffn_hidden_size":48,"moe_num_experts":16,"moe_top_k":4,)"
+           R"("moe_normalize_expert_weights":null,"ffn_act_fn":{"name":"silu"}}})");
+  EXPECT_EQ(config.head_dim, 8);
+  EXPECT_EQ(config.num_key_value_heads, 2);
+  EXPECT_EQ(config.context_length, 99);
+  EXPECT_EQ(config.rope_theta, 5e5);
+  EXPECT_EQ(config.clip_qkv, 8.0);
+  EXPECT_EQ(config.num_local_experts, 16);
+  EXPECT_EQ(config.num_experts_per_tok, 4);
+  EXPECT_EQ(config.moe_normalize_expert_weights, std::nullopt);
+}
+
 TEST(Config, ReadsRopeScalingOldAndNew) {
   const char* fields = R"("factor":32.0,"low_freq_factor":1.0,"high_freq_factor":4.0,)"
                        R"("original_max_position_embeddings":8192)";
@@ -124,7 +183,30 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"NoType", "{}", "'model_type' is missing"},
         Refusal{"OtherType", R"({"model_type":"gpt5"})", "'gpt5'"},
         Refusal{"TypeNotText", R"({"model_type":5})", "wanted a string"},
-        Refusal{"NotYet", R"({"model_type":"dbrx"})", "'dbrx'"},
+        Refusal{"DbrxTied", R"({"model_type":"dbrx","tie_word_embeddings":true})",
+                "'tie_word_embeddings' is true"},
+        Refusal{"DbrxHeads", R"({"model_type":"dbrx","attn_config":{"kv_n_heads":3}})",
+                "'n_heads' is 16, not a multiple of attn_config.kv_n_heads 3"},
+        Refusal{"DbrxWidth", R"({"model_type":"dbrx","d_model":2049})", "'d_model' is 2049"},
+        Refusal{"DbrxOddHead", R"({"model_type":"dbrx","d_model":48})", "'d_model' makes"},
+        Refusal{"DbrxTopK", R"({"model_type":"dbrx","ffn_config":{"moe_top_k":5}})",
+                "'ffn_config.moe_top_k' is 5, wanted 1 to 4"},
+        Refusal{"DbrxNorm",
+                R"({"model_type":"dbrx","ffn_config":{"moe_normalize_expert_weights":0}})",
+                "'ffn_config.moe_normalize_expert_weights' is '0'"},
+        Refusal{"DbrxActivation",
+                R"({"model_type":"dbrx","ffn_config":{"ffn_act_fn":{"name":"gelu"}}})",
+                "'ffn_config.ffn_act_fn.name' is 'gelu'"},
+        Refusal{"DbrxClip", R"({"model_type":"dbrx","attn_config":{"clip_qkv":-1}})",
+                "'attn_config.clip_qkv' is"},
+        Refusal{"MixtralTopK",
+                R"({"model_type":"mixtral","hidden_size":64,"num_attention_heads":8,)"
+                R"("num_local_experts":4,"num_experts_per_tok":5})",
+                "'num_experts_per_tok' is 5, wanted 1 to 4"},
+        Refusal{"MixtralManyExperts",
+                R"({"model_type":"mixtral","hidden_size":64,"num_attention_heads":8,)"
+                R"("num_local_experts":1025})",
+                "'num_local_experts' is 1025, wanted 1 to 1024"},
         Refusal{"HeadsDoNotDivide", llama(R"("num_attention_heads":7,"num_key_value_heads":7)"),
                 "'hidden_size' is 64, not a multiple of num_attention_heads 7"},
         Refusal{"KvHeadsDoNotDivide", llama(R"("num_key_value_heads":3)"),
@@ -316,7 +398,11 @@ TEST(Config, RefusesBadGgufMetadata) {
                        "'llama.rope.dimension_count' is 4"));
   EXPECT_TRUE(
       contains(message(gguf_llama().text("llama.rope.scaling.type", "longrope")), "'longrope'"));
-  EXPECT_TRUE(contains(message(gguf_llama().u32("llama.expert_count", 8)), "expert_count"));
+  EXPECT_TRUE(contains(message(gguf_llama().u32("llama.expert_count", 8)),
+                       "'llama.expert_used_count' is missing"));
+  EXPECT_TRUE(
+      contains(message(gguf_llama().u32("llama.expert_count", 8).u32("llama.expert_used_count", 9)),
+               "'llama.expert_used_count' is 9, wanted 1 to 8"));
   EXPECT_TRUE(contains(message(gguf_llama().f32("llama.rope.freq_base", 0)), "rope.freq_base"));
   EXPECT_TRUE(contains(message(gguf_llama().u32("llama.attention.key_length", 7)), "key_length"));
 }
@@ -343,6 +429,40 @@ TEST(Config, ReadsGgufBert) {
   EXPECT_EQ(read_gguf(bert()).pooling, Pooling::kCls);
   EXPECT_TRUE(contains(error_message([&] { read_gguf(bert().u32("bert.pooling_type", 4)); }),
                        "pooling_type"));
+}
+
+TEST(Config, ReadsGgufExperts) {
+  const ModelConfig mixtral =
+      read_gguf(gguf_llama().u32("llama.expert_count", 8).u32("llama.expert_used_count", 2));
+  EXPECT_EQ(mixtral.architecture, Architecture::kMixtral);
+  EXPECT_EQ(mixtral.num_local_experts, 8);
+  EXPECT_EQ(mixtral.num_experts_per_tok, 2);
+  EXPECT_TRUE(mixtral.rope_interleaved);
+
+  const auto dbrx = [] {
+    GgufWriter writer;
+    writer.text("general.architecture", "dbrx")
+        .u32("dbrx.block_count", 1)
+        .u32("dbrx.context_length", 64)
+        .u32("dbrx.embedding_length", 16)
+        .u32("dbrx.feed_forward_length", 24)
+        .u32("dbrx.attention.head_count", 4)
+        .u32("dbrx.attention.head_count_kv", 2)
+        .f32("dbrx.attention.layer_norm_epsilon", 1e-5f)
+        .f32("dbrx.attention.clamp_kqv", 8.0f)
+        .u32("dbrx.expert_count", 4)
+        .u32("dbrx.expert_used_count", 3)
+        .tensor("token_embd.weight", 0, {16, 4}, std::string(16 * 4 * 4, '\0'));
+    return writer;
+  };
+  const ModelConfig config = read_gguf(dbrx().f32("dbrx.rope.freq_base", 5e5f));
+  EXPECT_EQ(config.architecture, Architecture::kDbrx);
+  EXPECT_EQ(config.clip_qkv, 8.0);
+  EXPECT_EQ(config.rope_theta, 5e5);
+  EXPECT_EQ(config.num_experts_per_tok, 3);
+  EXPECT_EQ(config.moe_normalize_expert_weights, 1.0);
+  EXPECT_FALSE(config.rope_interleaved);
+  EXPECT_TRUE(contains(error_message([&] { read_gguf(dbrx()); }), "rope.freq_base"));
 }
 
 }  // namespace

@@ -10,20 +10,24 @@ LoadedModel load_model(const std::filesystem::path& path, const LoadOptions& opt
   LoadedModel model;
   switch (config.architecture) {
     case Architecture::kLlama:
+    case Architecture::kMistral:
       model.language = load_llama(std::move(checkpoint), config, options, pool);
+      break;
+    case Architecture::kMixtral:
+      model.language = load_mixtral(std::move(checkpoint), config, options, pool);
+      break;
+    case Architecture::kDbrx:
+      model.language = load_dbrx(std::move(checkpoint), config, options, pool);
+      break;
+    case Architecture::kMpt:
+      model.language = load_mpt(std::move(checkpoint), config, options, pool);
       break;
     case Architecture::kBert:
       model.embedding = load_bert(std::move(checkpoint), config, options, pool);
       break;
-    case Architecture::kMistral:
-    case Architecture::kMixtral:
-    case Architecture::kDbrx:
-    case Architecture::kMpt:
     case Architecture::kGte:
-      throw Error(ErrorKind::kUnsupportedModel,
-                  path.string() + ": the architecture " +
-                      std::string(architecture_name(config.architecture)) +
-                      " cannot be run yet; llama and bert can");
+      model.embedding = load_gte(std::move(checkpoint), config, options, pool);
+      break;
   }
   return model;
 }
