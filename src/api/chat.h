@@ -19,18 +19,59 @@ struct ToolCall {
   std::string arguments;  // JSON text of an object, as the model or the client wrote it
 };
 
+struct ContentPart {
+  enum class Kind { kText, kImage, kAudio, kFile, kReasoning, kRefusal, kOther };
+  Kind kind = Kind::kText;
+  std::string text;    // kText, kRefusal; kReasoning: its summary
+  std::string url;     // kImage: http(s) or data:
+  std::string detail;  // kImage: "low", "high", "auto"; may be empty
+  std::string json;    // the whole part as it came
+};
+
 struct ChatMessage {
   std::string role;                    // "system", "user", "assistant", "tool"
   std::optional<std::string> content;  // text parts joined; none only beside tool_calls
+  std::vector<ContentPart> parts;  // only with ParseOptions::allow_parts, when content was a list
   std::string name;
   std::vector<ToolCall> tool_calls;  // assistant
   std::string tool_call_id;          // tool
+  bool is_developer = false;         // role "system" was written "developer"
+  // An assistant's earlier reasoning, replayed; only with allow_parts.
+  std::string reasoning_content;
+  std::string thinking_blocks;  // JSON text of an array, the provider's own blocks; empty: none
+};
+
+struct Tool {
+  std::string name;
+  std::string description;
+  std::string parameters;  // JSON text of a schema object; empty: none given
+  std::optional<bool> strict;
+};
+
+struct ToolChoice {
+  enum class Mode { kAuto, kNone, kRequired, kNamed };
+  Mode mode = Mode::kAuto;
+  std::string name;  // kNamed
+};
+
+struct ResponseFormat {
+  enum class Kind { kText, kJsonObject, kJsonSchema };
+  Kind kind = Kind::kText;
+  std::string name, description;  // kJsonSchema
+  std::string schema;             // kJsonSchema: JSON text of an object
+  std::optional<bool> strict;
 };
 
 struct ChatRequest {
   CommonFields common;
   GenerationFields generation;
   std::vector<ChatMessage> messages;
+  std::vector<Tool> tools;                // legacy `functions` included
+  std::optional<ToolChoice> tool_choice;  // none: auto
+  std::optional<bool> parallel_tool_calls;
+  std::optional<ResponseFormat> response_format;
+  std::string reasoning_effort;  // "low", …; empty: not given
+  std::string thinking;          // JSON text of an object; empty: not given
   bool logprobs = false;
   int top_logprobs = 0;  // -1: the whole vocabulary
   bool add_generation_prompt = true;
@@ -63,7 +104,8 @@ struct ChatLogprobs {
 struct ChatChoice {
   int index = 0;
   ChatMessage message{.role = "assistant"};
-  std::string reasoning_content;
+  std::string reasoning_content;  // written when not empty
+  std::string thinking_blocks;    // JSON text of an array, for replay; written when not empty
   std::optional<std::string> refusal;
   std::optional<FinishReason> finish_reason;  // always set once complete
   std::optional<ChatLogprobs> logprobs;
@@ -99,6 +141,7 @@ struct ChatDelta {
   bool role = false;  // the choice's first chunk: "role": "assistant"
   std::optional<std::string> content;
   std::optional<std::string> reasoning_content;
+  std::string thinking_blocks;  // JSON text of an array; written when not empty
   std::optional<std::string> refusal;
   std::vector<ToolCallDelta> tool_calls;
 };

@@ -21,6 +21,7 @@ struct CommonFields {
   StringPairs metadata;
   std::string user;
   std::vector<std::string> ignored_fields;  // unknown ones, profiles kOpen and kInternal
+  StringPairs extra;  // profile kExternal: unknown members as JSON text, in order of the request
 };
 
 // Sampling, stopping and output options of chat and completions. The initial values are the
@@ -35,6 +36,7 @@ struct GenerationFields {
   double presence_penalty = 0;
   double repetition_penalty = 1;
   std::vector<std::pair<std::int32_t, double>> logit_bias;
+  bool max_tokens_is_completion = false;  // the client wrote max_completion_tokens
   std::optional<std::int64_t> seed;
   int n = 1;
   std::vector<std::string> stop;
@@ -81,8 +83,9 @@ struct Usage {
   std::int64_t prompt_tokens = 0;
   std::optional<std::int64_t> completion_tokens = 0;  // none for embeddings
   std::int64_t total_tokens = 0;
-  std::optional<std::int64_t> cached_tokens;     // included in prompt_tokens
-  std::optional<std::int64_t> reasoning_tokens;  // included in completion_tokens
+  std::optional<std::int64_t> cached_tokens;       // read from a cache; included in prompt_tokens
+  std::optional<std::int64_t> cache_write_tokens;  // included in prompt_tokens
+  std::optional<std::int64_t> reasoning_tokens;    // included in completion_tokens
   bool operator==(const Usage&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -70,6 +71,18 @@ enum class ErrorKind {
   kResourceAlreadyExists,
   kResourceConflict,
   kResourceLimitExceeded,
+  // What an external provider answered, or why it did not (external-providers 1.11).
+  kProviderRejected,
+  kProviderContentFilter,
+  kProviderModelNotFound,
+  kProviderQuotaExhausted,
+  kProviderRateLimited,
+  kProviderAuthentication,
+  kProviderError,
+  kProviderUnreachable,
+  kProviderBadResponse,
+  kProviderOverloaded,
+  kProviderTimeout,
   // Files, flags and data on this machine; never caused by a remote client.
   kBadModelFile,
   kUnsupportedModel,
@@ -88,6 +101,15 @@ struct ErrorWire {
 const ErrorWire& wire_form(ErrorKind kind);
 inline int http_status(ErrorKind kind) { return wire_form(kind).http_status; }
 
+// What is known about the failure of an external provider; goes to clients beside our own words.
+struct ProviderFailure {
+  std::string provider;    // "anthropic"
+  std::string code;        // as the provider says it, "overloaded_error"; may be empty
+  int status = 0;          // HTTP status; 0: none came
+  std::string request_id;  // the provider's
+  std::string body;        // its error body, redacted and cut
+};
+
 struct Error : std::exception {
   Error() : Error(ErrorKind::kInternal, {}) {}  // boost::system::result wants one
   Error(ErrorKind kind, std::string message, std::string param = {})
@@ -100,7 +122,9 @@ struct Error : std::exception {
   std::string param;    // JSON path of the offending field; empty when none
   std::string code;     // overrides wire_form(kind).openai_code when not empty
   std::optional<int> retry_after_s;
-  std::map<std::string, std::int64_t> extra;  // further members of the OpenAI error object
+  std::optional<std::int64_t> retry_after_ms;       // finer than retry_after_s, when known
+  std::shared_ptr<const ProviderFailure> provider;  // not null for kProvider… kinds
+  std::map<std::string, std::int64_t> extra;        // further members of the OpenAI error object
 };
 
 template <class T>

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -58,6 +60,19 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 void MappedFile::release_pages() const {
   if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
+void release_pages(std::span<const std::byte> file, std::span<const std::byte> part) {
+  // A fault maps the aligned 64 KiB around it (fault_around_bytes), as far as they are in memory.
+  constexpr std::uintptr_t kFaultAround = 64 << 10;
+  if (part.empty()) return;
+  const auto address = [](const std::byte* p) { return reinterpret_cast<std::uintptr_t>(p); };
+  const std::uintptr_t begin = std::max(address(file.data()),  //
+                                        address(part.data()) / kFaultAround * kFaultAround);
+  const std::uintptr_t end =
+      std::min(address(file.data() + file.size()),
+               (address(part.data() + part.size()) + kFaultAround - 1) / kFaultAround * kFaultAround);
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace tessera

@@ -31,4 +31,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// Gives back the pages of `part`, some bytes of the mapping `file`, and the few around them that
+// the kernel brings along with a fault. Of memory that is no MappedFile the contents would be lost.
+void release_pages(std::span<const std::byte> file, std::span<const std::byte> part);
+
 }  // namespace tessera

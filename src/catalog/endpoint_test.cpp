@@ -59,7 +59,7 @@ TEST(Config, FillsNamesTrafficAndWorkload) {
 TEST(Config, ExternalNamesLoseForeignCharacters) {
   ServedEntity entity;
   entity.kind = EntityKind::kExternalModel;
-  entity.external_model = ExternalModel{"openai", "org/gpt-4.1:x", Task::kChat, {}};
+  entity.external_model = ExternalModel{"openai", "org/gpt-4.1:x", Task::kChat, {}, {}};
   EXPECT_EQ(default_entity_name(entity), "org-gpt-4-1-x");
 }
 
@@ -128,7 +128,7 @@ TEST(Config, RefusesWhatTheSummaryForbids) {
        [](EndpointConfig& c) {
          ServedEntity external;
          external.kind = EntityKind::kExternalModel;
-         external.external_model = ExternalModel{"openai", "x", Task::kChat, {}};
+         external.external_model = ExternalModel{"openai", "x", Task::kChat, {}, {}};
          c.entities.push_back(external);
        },
        "external"},

@@ -114,9 +114,19 @@ std::optional<Deployment> parse_deployment(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view ExternalModel::option(const std::string& key) const {
+  const auto found = config.find(key);
+  return found == config.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::string_view ExternalModel::secret(const std::string& key) const {
+  const auto found = secrets.find(key);
+  return found == secrets.end() ? std::string_view() : std::string_view(found->second.value);
+}
+
 ExternalModel ServedEntity::as_external_model() const {
   if (external_model) return *external_model;
-  return {"openai", model_id, task, {}};
+  return {"openai", model_id, task, {}, {}};
 }
 
 bool same_deployment(const ServedEntity& a, const ServedEntity& b) {

@@ -26,13 +26,29 @@ enum class Deployment { kCreating, kRecovering, kReady, kFailed, kAborted };
 std::string_view to_string(Deployment deployment);  // "DEPLOYMENT_CREATING", …
 std::optional<Deployment> parse_deployment(std::string_view text);
 
+// A secret-bearing field of an external model. Given as a reference or in plaintext (control-plane
+// 1.4); the plaintext is kept sealed and never leaves by any API or log.
+struct SecretField {
+  std::string reference;  // "{{secrets/scope/key}}"; empty: given in plaintext
+  std::string sealed;     // plaintext under the server's key, base64; empty with a reference
+  std::string value;      // for the gateway, filled in when a snapshot is published; never stored
+  bool operator==(const SecretField& other) const {
+    return reference == other.reference && sealed == other.sealed;
+  }
+};
+
 // How a provider dialect is told whom to call. Our own workers are described by it too, with
 // provider "openai" and the worker's socket as destination (see ServedEntity::as_external_model).
+// Members of nested objects go by their path: "bearer_token_auth.token".
 struct ExternalModel {
   std::string provider;  // "openai", …
   std::string name;      // the model's name at the provider
   Task task = Task::kChat;
-  std::map<std::string, std::string> config;  // e.g. "openai_api_base", SDK spelling
+  std::map<std::string, std::string> config;   // e.g. "openai_api_base", SDK spelling
+  std::map<std::string, SecretField> secrets;  // by the name without _plaintext, "openai_api_key"
+
+  std::string_view option(const std::string& key) const;  // "" when absent
+  std::string_view secret(const std::string& key) const;  // "" when absent
   bool operator==(const ExternalModel&) const = default;
 };
 

@@ -208,7 +208,7 @@ TEST(Transitions, StopAndStart) {
 TEST(Transitions, ExternalEndpointsNeedNoResources) {
   ServedEntity external;
   external.kind = EntityKind::kExternalModel;
-  external.external_model = ExternalModel{"openai", "gpt", Task::kChat, {}};
+  external.external_model = ExternalModel{"openai", "gpt", Task::kChat, {}, {}};
   Endpoint endpoint;
   begin_update(endpoint, config({external}), 1000);
   EXPECT_EQ(settle(endpoint, 1000, kDeadline), Settled::kPromoted);

@@ -163,10 +163,10 @@ std::unique_ptr<http::BodyStream> relay_stream(
   const bool ours = provider.writes_our_form;
   if (std::holds_alternative<api::CompletionRequest>(request)) {
     return std::make_unique<StreamRelay<api::CompletionResponse>>(
-        provider.completions.stream(), ours, std::move(upstream), entity, std::move(keep),
+        provider.completions.stream({}), ours, std::move(upstream), entity, std::move(keep),
         std::move(meter), std::move(options));
   }
-  return std::make_unique<StreamRelay<api::ChatChunk>>(provider.chat.stream(), ours,
+  return std::make_unique<StreamRelay<api::ChatChunk>>(provider.chat.stream({}), ours,
                                                        std::move(upstream), entity, std::move(keep),
                                                        std::move(meter), std::move(options));
 }

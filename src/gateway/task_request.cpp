@@ -76,12 +76,12 @@ std::size_t input_characters(const TaskRequest& request) {
 }
 
 providers::WireRequest to_wire(const TaskRequest& request, const providers::Provider& provider,
-                               const catalog::ExternalModel& model) {
+                               const providers::Context& context) {
   return std::visit(
       Overloaded{
-          [&](const api::ChatRequest& r) { return provider.chat.to_wire(r, model); },
-          [&](const api::CompletionRequest& r) { return provider.completions.to_wire(r, model); },
-          [&](const api::EmbeddingRequest& r) { return provider.embeddings.to_wire(r, model); }},
+          [&](const api::ChatRequest& r) { return provider.chat.to_wire(r, context); },
+          [&](const api::CompletionRequest& r) { return provider.completions.to_wire(r, context); },
+          [&](const api::EmbeddingRequest& r) { return provider.embeddings.to_wire(r, context); }},
       request);
 }
 

@@ -24,6 +24,6 @@ const api::GenerationFields* generation_fields(const TaskRequest& request);
 std::size_t input_characters(const TaskRequest& request);
 
 providers::WireRequest to_wire(const TaskRequest& request, const providers::Provider& provider,
-                               const catalog::ExternalModel& model);
+                               const providers::Context& context);
 
 }  // namespace tessera::gateway

@@ -53,9 +53,8 @@ http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, 
   const catalog::ServedEntity& entity = call.entity;
   const providers::Provider& provider = provider_of(entity);
   if (!entity.live()) throw not_live(entity);
-  providers::WireRequest wire =
-      to_wire(call.request, provider,
-              catalog::ExternalModel{.provider = "openai", .name = std::string(call.shown_model)});
+  const catalog::ExternalModel model{.provider = "openai", .name = std::string(call.shown_model)};
+  providers::WireRequest wire = to_wire(call.request, provider, {.model = model});
 
   http::ClientRequest request;
   request.method = "POST";
@@ -90,8 +89,9 @@ http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, 
     }
   }
   if (response.status / 100 == 2) co_return response;
-  const std::string body = co_await http::read_all(*response.body, kMaxErrorBody);
-  Error error = provider.from_error(response.status, body);
+  providers::WireResponse answer{.status = response.status};
+  answer.body = co_await http::read_all(*response.body, kMaxErrorBody);
+  Error error = provider.from_error(answer);
   note_retry_after(error, response.headers);
   throw error;
 }

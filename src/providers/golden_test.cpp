@@ -44,7 +44,7 @@ struct Case {
 std::vector<Case> cases() {
   std::vector<Case> found;
   const fs::path root = fs::path(TESSERA_SOURCE_DIR) / "tests/golden";
-  for (const Provider* provider : {find_provider("openai"), &worker_provider()}) {
+  for (const Provider* provider : {find_provider({.provider = "openai"}), &worker_provider()}) {
     for (const auto& entry : fs::directory_iterator(root / provider->name)) {
       if (entry.is_directory()) found.push_back({provider, entry.path()});
     }
@@ -57,20 +57,21 @@ WireRequest to_wire(const Case& c) {
   api::ParseOptions options = api::ParseOptions::for_profile(api::Profile::kOpen);
   options.allow_suffix = true;
   const catalog::ExternalModel model{.provider = "openai", .name = "upstream-model"};
+  const Context context{.model = model};
   if (c.is("embeddings")) {
-    return c.provider->embeddings.to_wire(parse_embedding_request(body, options), model);
+    return c.provider->embeddings.to_wire(parse_embedding_request(body, options), context);
   }
   if (c.is("completions")) {
-    return c.provider->completions.to_wire(parse_completion_request(body, options), model);
+    return c.provider->completions.to_wire(parse_completion_request(body, options), context);
   }
-  return c.provider->chat.to_wire(parse_chat_request(body, options), model);
+  return c.provider->chat.to_wire(parse_chat_request(body, options), context);
 }
 
 std::string from_wire(const Case& c) {
-  const std::string body = c.text("upstream.json");
-  if (c.is("embeddings")) return to_json(c.provider->embeddings.from_wire(body));
-  if (c.is("completions")) return to_json(c.provider->completions.from_wire(body));
-  return to_json(c.provider->chat.from_wire(body));
+  const WireResponse wire{.body = c.text("upstream.json")};
+  if (c.is("embeddings")) return to_json(c.provider->embeddings.from_wire(wire, {}));
+  if (c.is("completions")) return to_json(c.provider->completions.from_wire(wire, {}));
+  return to_json(c.provider->chat.from_wire(wire, {}));
 }
 
 // The golden streams are written event by event, a blank line between two of them.
@@ -100,8 +101,8 @@ std::string decode(std::unique_ptr<StreamDecoder<Chunk>> decoder, std::string_vi
 
 std::string decode_stream(const Case& c) {
   const std::string sse = c.text("upstream.sse");
-  if (c.is("completions")) return decode(c.provider->completions.stream(), sse);
-  return decode(c.provider->chat.stream(), sse);
+  if (c.is("completions")) return decode(c.provider->completions.stream({}), sse);
+  return decode(c.provider->chat.stream({}), sse);
 }
 
 TEST(Golden, Cases) {
@@ -136,8 +137,9 @@ TEST(Golden, Cases) {
     if (c.has("error.json")) {
       ++pairs;
       const json::object given = c.tree("error.json").as_object();
-      const Error error = c.provider->from_error(static_cast<int>(given.at("status").as_int64()),
-                                                 given.at("body").as_string());
+      const Error error =
+          c.provider->from_error({.status = static_cast<int>(given.at("status").as_int64()),
+                                  .body = std::string(given.at("body").as_string())});
       const json::object wanted = c.tree("error_reply.json").as_object();
       EXPECT_EQ(http_status(error.kind), wanted.at("status").as_int64());
       EXPECT_EQ(to_json(parse_json(error_json(error, api::ErrorStyle::kOpenAi)).at("error")),
@@ -148,18 +150,18 @@ TEST(Golden, Cases) {
 }
 
 TEST(Providers, UnknownDialects) {
-  EXPECT_EQ(find_provider("openai")->name, "openai");
-  EXPECT_EQ(find_provider("worker"), nullptr);  // not a choice for an external model
-  EXPECT_EQ(find_provider("nobody"), nullptr);
+  EXPECT_EQ(find_provider({.provider = "openai"})->name, "openai");
+  EXPECT_EQ(find_provider({.provider = "worker"}), nullptr);  // not a choice for an external model
+  EXPECT_EQ(find_provider({.provider = "nobody"}), nullptr);
 }
 
 TEST(Providers, AnswersThatAreNone) {
-  const Provider& provider = *find_provider("openai");
+  const Provider& provider = *find_provider({.provider = "openai"});
   for (const char* body : {"", "null", "<html>", "{}", R"({"choices": []})"}) {
-    EXPECT_THROW(provider.chat.from_wire(body), Error) << body;
-    EXPECT_THROW(provider.completions.from_wire(body), Error) << body;
+    EXPECT_THROW(provider.chat.from_wire({.body = body}, {}), Error) << body;
+    EXPECT_THROW(provider.completions.from_wire({.body = body}, {}), Error) << body;
   }
-  EXPECT_THROW(provider.chat.stream()->feed({"", "{not json"}), Error);
+  EXPECT_THROW(provider.chat.stream({})->feed({"", "{not json"}), Error);
 }
 
 }  // namespace

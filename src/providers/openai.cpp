@@ -42,30 +42,31 @@ void refuse_extensions(const api::GenerationFields& fields) {
   refuse(fields.continuous_usage_stats, "stream_options.continuous_usage_stats");
 }
 
+Memo memo_of(const Context& context) {
+  return {.model = context.model.name, .seed = context.seed, .now_s = context.now_s};
+}
+
 template <class Request>
-WireRequest openai_request(std::string path, const Request& request,
-                           const catalog::ExternalModel& model) {
+WireRequest openai_request(std::string path, const Request& request, const Context& context) {
   // The usage chunk is for our meter, whoever else asked for it.
   const api::WireOptions wire{
-      .model = model.name, .usage_in_stream = true, .tessera_fields = false};
-  return {.path = std::move(path), .body = to_json(request, wire)};
+      .model = context.model.name, .usage_in_stream = true, .tessera_fields = false};
+  return {.path = std::move(path), .body = to_json(request, wire), .memo = memo_of(context)};
 }
 
-WireRequest openai_chat(const api::ChatRequest& request, const catalog::ExternalModel& model) {
+WireRequest openai_chat(const api::ChatRequest& request, const Context& context) {
   refuse_extensions(request.generation);
-  return openai_request("/chat/completions", request, model);
+  return openai_request("/chat/completions", request, context);
 }
 
-WireRequest openai_completions(const api::CompletionRequest& request,
-                               const catalog::ExternalModel& model) {
+WireRequest openai_completions(const api::CompletionRequest& request, const Context& context) {
   refuse_extensions(request.generation);
   refuse(request.error_behavior != api::ErrorBehavior::kError, "error_behavior");
   refuse(request.use_raw_prompt, "use_raw_prompt");
-  return openai_request("/completions", request, model);
+  return openai_request("/completions", request, context);
 }
 
-WireRequest openai_embeddings(const api::EmbeddingRequest& request,
-                              const catalog::ExternalModel& model) {
+WireRequest openai_embeddings(const api::EmbeddingRequest& request, const Context& context) {
   refuse(!request.instruction.empty(), "instruction");
   refuse(request.embed_dtype != api::EmbedDtype::kFloat32, "embed_dtype");
   refuse(request.big_endian, "endianness");
@@ -73,32 +74,29 @@ WireRequest openai_embeddings(const api::EmbeddingRequest& request,
   refuse(request.normalize.has_value(), "normalize");
   refuse(!request.add_special_tokens, "add_special_tokens");
   refuse(request.priority != 0, "priority");
-  return openai_request("/embeddings", request, model);
+  return openai_request("/embeddings", request, context);
 }
 
 template <class Request>
-WireRequest worker_request(std::string path, const Request& request,
-                           const catalog::ExternalModel& model) {
+WireRequest worker_request(std::string path, const Request& request, const Context& context) {
   // Running usage lets the meter tell what was used when a client leaves in the middle.
-  const api::WireOptions wire{.model = model.name,
+  const api::WireOptions wire{.model = context.model.name,
                               .usage_in_stream = true,
                               .usage_in_chunks = true,
                               .end_user_fields = false};
-  return {.path = std::move(path), .body = to_json(request, wire)};
+  return {.path = std::move(path), .body = to_json(request, wire), .memo = memo_of(context)};
 }
 
-WireRequest worker_chat(const api::ChatRequest& request, const catalog::ExternalModel& model) {
-  return worker_request("/v1/chat/completions", request, model);
+WireRequest worker_chat(const api::ChatRequest& request, const Context& context) {
+  return worker_request("/v1/chat/completions", request, context);
 }
 
-WireRequest worker_completions(const api::CompletionRequest& request,
-                               const catalog::ExternalModel& model) {
-  return worker_request("/v1/completions", request, model);
+WireRequest worker_completions(const api::CompletionRequest& request, const Context& context) {
+  return worker_request("/v1/completions", request, context);
 }
 
-WireRequest worker_embeddings(const api::EmbeddingRequest& request,
-                              const catalog::ExternalModel& model) {
-  return worker_request("/v1/embeddings", request, model);
+WireRequest worker_embeddings(const api::EmbeddingRequest& request, const Context& context) {
+  return worker_request("/v1/embeddings", request, context);
 }
 
 // --- From the wire ---
@@ -109,16 +107,20 @@ void require_choices(const Response& response) {
   throw Error(ErrorKind::kUpstreamBadGateway, "The upstream's answer has no choices.");
 }
 
-api::ChatResponse chat_from_wire(std::string_view body) {
-  api::ChatResponse response = api::parse_chat_response(body);
+api::ChatResponse chat_from_wire(const WireResponse& wire, const Memo&) {
+  api::ChatResponse response = api::parse_chat_response(wire.body);
   require_choices(response);
   return response;
 }
 
-api::CompletionResponse completions_from_wire(std::string_view body) {
-  api::CompletionResponse response = api::parse_completion_response(body);
+api::CompletionResponse completions_from_wire(const WireResponse& wire, const Memo&) {
+  api::CompletionResponse response = api::parse_completion_response(wire.body);
   require_choices(response);
   return response;
+}
+
+api::EmbeddingResponse embeddings_from_wire(const WireResponse& wire, const Memo&) {
+  return api::parse_embedding_response(wire.body);
 }
 
 // --- Streams: `data:` events of chunks, `[DONE]` at the end, an `error` member when it breaks ---
@@ -145,18 +147,18 @@ class Decoder final : public StreamDecoder<Chunk> {
   bool finished_ = false;
 };
 
-std::unique_ptr<ChatDecoder> chat_stream() {
+std::unique_ptr<ChatDecoder> chat_stream(const Memo&) {
   return std::make_unique<Decoder<api::ChatChunk, api::parse_chat_chunk>>();
 }
 
-std::unique_ptr<CompletionDecoder> completions_stream() {
+std::unique_ptr<CompletionDecoder> completions_stream(const Memo&) {
   return std::make_unique<Decoder<api::CompletionResponse, api::parse_completion_response>>();
 }
 
 // --- Errors ---
 
 // A worker's error is ours already.
-Error worker_error(int status, std::string_view body) { return api::parse_error(status, body); }
+Error worker_error(const WireResponse& wire) { return api::parse_error(wire.status, wire.body); }
 
 Error with(Error error, ErrorKind kind, std::string code) {
   error.kind = kind;
@@ -165,8 +167,9 @@ Error with(Error error, ErrorKind kind, std::string code) {
 }
 
 // external-providers 1.11. A 401 is about our key, not about the client's token: it becomes a 502.
-Error openai_error(int status, std::string_view body) {
-  Error error = api::parse_error(status, body);
+Error openai_error(const WireResponse& wire) {
+  const int status = wire.status;
+  Error error = api::parse_error(status, wire.body);
   const std::string code = error.code;
   switch (status) {
     case 401:
@@ -200,21 +203,41 @@ Error openai_error(int status, std::string_view body) {
   return error;
 }
 
+// --- Where and as whom ---
+
+std::string openai_base_url(const catalog::ExternalModel& model) {
+  const std::string_view base = model.option("openai_api_base");
+  return base.empty() ? "https://api.openai.com/v1" : std::string(base);
+}
+
+Auth openai_auth(const catalog::ExternalModel& model) {
+  return {Auth::Kind::kHeader, "authorization",
+          "Bearer " + std::string(model.secret("openai_api_key"))};
+}
+
+std::string no_base_url(const catalog::ExternalModel&) { return {}; }
+Auth no_auth(const catalog::ExternalModel&) { return {}; }
+int no_limit(const catalog::ExternalModel&) { return 0; }
+
 }  // namespace
 
 constinit const Provider kOpenAi = {
     .name = "openai",
+    .base_url = openai_base_url,
+    .auth = openai_auth,
     .chat = {openai_chat, chat_from_wire, chat_stream},
     .completions = {openai_completions, completions_from_wire, completions_stream},
-    .embeddings = {openai_embeddings, api::parse_embedding_response},
+    .embeddings = {openai_embeddings, embeddings_from_wire, no_limit},
     .from_error = openai_error,
 };
 
 constinit const Provider kWorker = {
     .name = "worker",
+    .base_url = no_base_url,
+    .auth = no_auth,
     .chat = {worker_chat, chat_from_wire, chat_stream},
     .completions = {worker_completions, completions_from_wire, completions_stream},
-    .embeddings = {worker_embeddings, api::parse_embedding_response},
+    .embeddings = {worker_embeddings, embeddings_from_wire, no_limit},
     .from_error = worker_error,
     .writes_our_form = true,
 };

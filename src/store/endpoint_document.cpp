@@ -102,7 +102,7 @@ ServedEntity read_entity(const json::object& o) {
     e.external_model =
         ExternalModel{require_string(*external, "provider"), require_string(*external, "name"),
                       parse_task(require_string(*external, "task")).value_or(Task::kChat),
-                      read_map(*external, "config")};
+                      read_map(*external, "config"), {}};
   }
   e.workload_type = text("workload_type");
   e.workload_size = text("workload_size");

@@ -89,7 +89,8 @@ Endpoint full_endpoint() {
   ServedEntity external;
   external.name = "x";
   external.kind = EntityKind::kExternalModel;
-  external.external_model = ExternalModel{"openai", "gpt", Task::kChat, {{"openai_api_base", "u"}}};
+  external.external_model =
+      ExternalModel{"openai", "gpt", Task::kChat, {{"openai_api_base", "u"}}, {}};
   e.pending = EndpointConfig{8, 6, {external}, {{{"x", 100}}}};
   e.config_update = ConfigUpdate::kUpdateFailed;
   e.suspended = true;
