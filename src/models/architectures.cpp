@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "compute/pooling.h"
 #include "compute/row_chunks.h"
 
 namespace tessera {
@@ -73,6 +74,37 @@ void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tens
       dequantize_row(table, token_ids[static_cast<std::size_t>(t)], x.row(t));
     }
   });
+}
+
+void check_encoder_batch(const Batch& batch, std::int64_t positions) {
+  for (int s = 0; s < batch.sequences(); ++s) {
+    if (batch.cu_seqlens[s] == batch.cu_seqlens[s + 1]) {
+      throw Error(ErrorKind::kBadValue, "Input " + std::to_string(s) + " has no tokens.");
+    }
+  }
+  for (const std::int32_t position : batch.positions) {
+    if (position < 0 || position >= positions) {
+      throw Error(ErrorKind::kContextLengthExceeded, "The input has more than " +
+                                                         std::to_string(positions) +
+                                                         " tokens, the most that this model takes.");
+    }
+  }
+}
+
+void pool_sequences(Pooling pooling, const Tensor& x, std::span<const std::int32_t> cu_seqlens,
+                    Tensor& embeddings) {
+  switch (pooling) {
+    case Pooling::kMean:
+      pool_mean(x, cu_seqlens, embeddings);
+      break;
+    case Pooling::kLast:
+      pool_last(x, cu_seqlens, embeddings);
+      break;
+    case Pooling::kCls:
+    case Pooling::kNone:
+      pool_first(x, cu_seqlens, embeddings);
+      break;
+  }
 }
 
 void gather_rows(const Tensor& x, std::span<const std::int32_t> rows, Tensor& y) {

@@ -47,6 +47,13 @@ void check_token_ids(std::span<const std::int32_t> token_ids, std::int64_t vocab
 void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tensor& x,
            ThreadPool& pool);
 
+// Encoders: throws Error(kBadValue) for a sequence without tokens, Error(kContextLengthExceeded) for
+// a position outside of [0, positions).
+void check_encoder_batch(const Batch& batch, std::int64_t positions);
+// One row per sequence of x: [tokens, hidden].
+void pool_sequences(Pooling pooling, const Tensor& x, std::span<const std::int32_t> cu_seqlens,
+                    Tensor& embeddings);
+
 // y[i] = x[rows[i]]; y is resized to [rows, cols].
 void gather_rows(const Tensor& x, std::span<const std::int32_t> rows, Tensor& y);
 

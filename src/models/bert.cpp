@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "compute/activation.h"
 #include "compute/norm.h"
-#include "compute/pooling.h"
 #include "models/architectures.h"
 
 namespace tessera {
@@ -133,18 +132,7 @@ Layer Bert::load_layer(int index, WeightFormat format) {
 }
 
 void Bert::embed_batch(const Batch& batch, Tensor& x) {
-  for (int s = 0; s < batch.sequences(); ++s) {
-    if (batch.cu_seqlens[s] == batch.cu_seqlens[s + 1]) {
-      throw Error(ErrorKind::kBadValue, "Input " + std::to_string(s) + " has no tokens.");
-    }
-  }
-  for (const std::int32_t position : batch.positions) {
-    if (position < 0 || position >= position_embeddings_.rows()) {
-      throw Error(ErrorKind::kContextLengthExceeded,
-                  "The input has more than " + std::to_string(position_embeddings_.rows()) +
-                      " tokens, the most that this model takes.");
-    }
-  }
+  check_encoder_batch(batch, position_embeddings_.rows());
   embed(batch.token_ids, *word_embeddings_, x, pool_);
   for (std::int64_t t = 0; t < x.rows(); ++t) {
     const float* position = position_embeddings_.row(batch.positions[static_cast<std::size_t>(t)]);
@@ -182,18 +170,7 @@ void Bert::forward(const Batch& batch, Tensor& embeddings) {
     layer.output.forward_add(activation_, x, pool_);
     normalize(layer.output_norm, x);
   }
-  switch (config_.pooling) {
-    case Pooling::kMean:
-      pool_mean(x, batch.cu_seqlens, embeddings);
-      break;
-    case Pooling::kLast:
-      pool_last(x, batch.cu_seqlens, embeddings);
-      break;
-    case Pooling::kCls:
-    case Pooling::kNone:
-      pool_first(x, batch.cu_seqlens, embeddings);
-      break;
-  }
+  pool_sequences(config_.pooling, x, batch.cu_seqlens, embeddings);
 }
 
 }  // namespace

@@ -55,9 +55,10 @@ fs::path weight_file(const fs::path& folder, const std::string& name, const fs::
   return file;
 }
 
-// BertModel saved from a task head has the prefix, BERT of 2018 the old names of LayerNorm.
+// Encoders saved from a task head have a prefix, BERT of 2018 the old names of LayerNorm.
 std::string modern_name(std::string name) {
   if (name.starts_with("bert.")) name.erase(0, 5);
+  if (name.starts_with("new.")) name.erase(0, 4);
   if (name.ends_with(".gamma")) name.replace(name.size() - 5, 5, "weight");
   if (name.ends_with(".beta")) name.replace(name.size() - 4, 4, "bias");
   return name;

@@ -57,12 +57,15 @@ struct ModelConfig {
 
   std::optional<double> clip_qkv;        // dbrx, mpt
   std::optional<double> alibi_bias_max;  // mpt; absent: no ALiBi
+  bool alibi_is_assumed = false;         // mpt: nobody said so; learned positions in the file win
+  bool learned_positions = false;        // mpt: wanted, ALiBi is off
   std::optional<double> softmax_scale;   // mpt; absent: 1 / sqrt(head_dim)
   std::optional<double> logit_scale;     // mpt
   bool qk_ln = false;                    // mpt: LayerNorm over all of Q and all of K
 
   // Encoders.
   int type_vocab_size = 0;
+  bool rms_norm = false;  // gte: after attention and MLP; else LayerNorm
   Pooling pooling = Pooling::kNone;
   bool normalize = false;  // the model's own pipeline ends with L2 normalisation
   int max_seq_length = 0;  // what the tokenizer truncates to; 0 for language models
