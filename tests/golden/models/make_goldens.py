@@ -13,10 +13,16 @@ Each case is a folder:
 
 Weights are N(0, sigma) from seed 1234, tensors in sorted order of their names; norm weights are
 1 + N(0, 0.1), biases N(0, 0.1).
+
+The cases of reference/ (a module per family) hold no weights, see reference/common.py. One family:
+
+    python3 make_goldens.py decoder
 """
 
+import importlib
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
@@ -282,14 +288,18 @@ def make_bert():
     save_bf16(bits, HERE / "bert-bf16" / "model.safetensors")
 
 
-make_llama("llama-a", bf16=True)
-make_llama("llama-b", embedding_sigma=0.003, tie_word_embeddings=True)
-make_llama("llama-c", head_dim=16, attention_bias=True, mlp_bias=True)
-make_llama("llama-31", weights_of="llama-a", rope_theta=500.0, rope_scaling=LLAMA3)
-make_llama("llama-lin", weights_of="llama-a", rope_scaling={"rope_type": "linear", "factor": 4.0})
-make_llama("llama-yarn", weights_of="llama-a", max_position_embeddings=128, rope_scaling={
-    "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})
-make_llama("llama-dyn", weights_of="llama-a", max_position_embeddings=8,
-           rope_scaling={"rope_type": "dynamic", "factor": 8.0})
-make_gguf()
-make_bert()
+FAMILIES = ("decoder", "moe")
+if not sys.argv[1:]:
+    make_llama("llama-a", bf16=True)
+    make_llama("llama-b", embedding_sigma=0.003, tie_word_embeddings=True)
+    make_llama("llama-c", head_dim=16, attention_bias=True, mlp_bias=True)
+    make_llama("llama-31", weights_of="llama-a", rope_theta=500.0, rope_scaling=LLAMA3)
+    make_llama("llama-lin", weights_of="llama-a", rope_scaling={"rope_type": "linear", "factor": 4.0})
+    make_llama("llama-yarn", weights_of="llama-a", max_position_embeddings=128, rope_scaling={
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})
+    make_llama("llama-dyn", weights_of="llama-a", max_position_embeddings=8,
+               rope_scaling={"rope_type": "dynamic", "factor": 8.0})
+    make_gguf()
+    make_bert()
+for family in sys.argv[1:] or FAMILIES:
+    importlib.import_module("reference." + family).make_all()
