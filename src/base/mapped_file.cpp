@@ -63,16 +63,16 @@ void MappedFile::release_pages() const {
 }
 
 void release_pages(std::span<const std::byte> file, std::span<const std::byte> part) {
-  // A fault maps the aligned 64 KiB around it (fault_around_bytes), as far as they are in memory.
-  constexpr std::uintptr_t kFaultAround = 64 << 10;
+  // A fault maps the whole folio it hits, of up to 2 MiB in the page cache (Linux 6.18).
+  constexpr std::ptrdiff_t kFaultAround = 2 << 20;
   if (part.empty()) return;
-  const auto address = [](const std::byte* p) { return reinterpret_cast<std::uintptr_t>(p); };
-  const std::uintptr_t begin = std::max(address(file.data()),  //
-                                        address(part.data()) / kFaultAround * kFaultAround);
-  const std::uintptr_t end =
-      std::min(address(file.data() + file.size()),
-               (address(part.data() + part.size()) + kFaultAround - 1) / kFaultAround * kFaultAround);
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::byte* begin = part.data() - std::min(kFaultAround, part.data() - file.data());
+  const std::byte* part_end = part.data() + part.size();
+  const std::byte* end = part_end + std::min(kFaultAround, file.data() + file.size() - part_end);
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(begin) / page * page;
+  ::madvise(reinterpret_cast<void*>(first), reinterpret_cast<std::uintptr_t>(end) - first,
+            MADV_DONTNEED);
 }
 
 }  // namespace tessera

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "base/error.h"
@@ -48,6 +49,34 @@ TEST_F(MappedFileTest, MapsBytes) {
   EXPECT_EQ(text(file), "hello");
   file.release_pages();
   EXPECT_EQ(text(file), "hello");
+}
+
+TEST_F(MappedFileTest, ReleasesAPart) {
+  std::string bytes(5 << 20, 'x');
+  for (std::size_t i = 0; i < bytes.size(); i += 4096) bytes[i] = static_cast<char>('a' + i % 26);
+  const MappedFile file(write("big", bytes));
+  const auto resident_pages = [&] {
+    std::ifstream smaps("/proc/self/smaps");
+    std::ostringstream address;
+    address << std::hex << reinterpret_cast<std::uintptr_t>(file.data()) << '-';
+    std::string line;
+    while (std::getline(smaps, line) && line.rfind(address.str(), 0) != 0) {
+    }
+    while (std::getline(smaps, line)) {
+      if (line.rfind("Rss:", 0) == 0) return std::stol(line.substr(4)) / 4;
+    }
+    return -1L;
+  };
+  EXPECT_EQ(text(file), bytes);
+  const long all = resident_pages();
+  ASSERT_GE(all, static_cast<long>(bytes.size() / 4096));
+  release_pages(file.bytes(), file.bytes().subspan(100, 4 << 20));
+  EXPECT_LE(resident_pages(), all - (4 << 20) / 4096);
+  EXPECT_EQ(text(file), bytes);
+  for (const std::size_t offset : {std::size_t{0}, bytes.size() - 1, bytes.size()}) {
+    release_pages(file.bytes(), file.bytes().subspan(offset));
+    EXPECT_EQ(text(file), bytes);
+  }
 }
 
 TEST_F(MappedFileTest, AnEmptyFileHasNoBytes) {

@@ -81,7 +81,7 @@ struct PanelSource {
 };
 
 // Stored bytes that are packed between two releases of the pages they lie in.
-constexpr std::int64_t kWindowBytes = 4 << 20;
+constexpr std::int64_t kWindowBytes = 1 << 20;
 
 // The file's pages are given back on the way, so that a matrix is never in memory twice.
 void give_back(std::span<const PanelSource> packed) {
@@ -360,14 +360,14 @@ void Linear::read_row(std::int64_t index, float* out) const {
   if (!packed_ || packed_->gated || index < 0 || index >= packed_->out) {
     throw Error(ErrorKind::kInternal, "Linear::read_row: no row " + std::to_string(index) + ".");
   }
-  const auto run = std::find_if(
-      packed_->runs.begin(), packed_->runs.end(),
-      [&](const PanelRun& each) { return index < each.first_row + each.rows; });
+  const auto run =
+      std::find_if(packed_->runs.begin(), packed_->runs.end(),
+                   [&](const PanelRun& each) { return index < each.first_row + each.rows; });
   const std::int64_t row = index - run->first_row, panel = row / kPanelRows;
   const bool alone = panel % 2 == 0 && (panel + 1) * kPanelRows >= run->rows;
   // Panels read and write through the same addresses.
-  std::byte* slab = const_cast<std::byte*>(packed_->data.data()) + run->offset +
-                    panel / 2 * run->slab_bytes;
+  std::byte* slab =
+      const_cast<std::byte*>(packed_->data.data()) + run->offset + panel / 2 * run->slab_bytes;
   std::vector<float> padded(static_cast<std::size_t>(packed_->groups) * kGroup);
   unpack_row({slab, alone ? 1 : 2, static_cast<int>(panel % 2)}, run->kind, packed_->groups,
              static_cast<int>(row % kPanelRows), padded.data());

@@ -439,12 +439,47 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
   return stored;
 }
 
+namespace {
+
+// A matrix in pieces: all rows of the panel at once, as its pieces may lie column by column.
+void pack_from_source(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
+                      int groups, const PanelWriter& to, std::vector<float>& scratch) {
+  const std::int64_t in = tensor.row_elements(),
+                     padded = static_cast<std::int64_t>(groups) * kGroup;
+  scratch.resize(static_cast<std::size_t>(count * in + padded));
+  if (is_quantized(tensor.dtype) && panel_kind(tensor.dtype, WeightFormat::kStored) == kind) {
+    const DTypeInfo& info = dtype_info(tensor.dtype);
+    const std::int64_t row_bytes = in / info.block_elements * info.block_bytes;
+    auto* blocks = reinterpret_cast<std::byte*>(scratch.data());
+    tensor.source->read_blocks(first_row, count, blocks);
+    for (int r = 0; r < count; ++r) {
+      pack_quantized_row(tensor.dtype, bytes(blocks) + r * row_bytes, r, groups, to);
+    }
+    return;
+  }
+  float* values = scratch.data() + padded;
+  tensor.source->read(first_row, count, values);
+  for (int r = 0; r < count; ++r) {
+    std::copy_n(values + r * in, in, scratch.data());
+    std::fill(scratch.data() + in, scratch.data() + padded, 0.0f);
+    pack_values(scratch.data(), kind, r, groups, to);
+  }
+}
+
+}  // namespace
+
 void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                int groups, const PanelPlace& place, float* scratch) {
+                int groups, const PanelPlace& place, std::vector<float>& scratch_memory) {
   const PanelWriter to(place, kind);
   const std::int64_t in = tensor.row_elements(),
                      padded = static_cast<std::int64_t>(groups) * kGroup;
   if (count < kPanelRows || in != padded) clear_panel(groups, to);
+  if (tensor.source != nullptr) {
+    pack_from_source(tensor, first_row, count, kind, groups, to, scratch_memory);
+    return;
+  }
+  scratch_memory.resize(static_cast<std::size_t>(padded));
+  float* scratch = scratch_memory.data();
   const DType dtype = tensor.dtype;
   const bool as_stored = panel_kind(dtype, WeightFormat::kStored) == kind;
   const bool half = dtype == DType::kF16 || dtype == DType::kBF16;
@@ -458,6 +493,71 @@ void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, Pane
       dequantize_row(tensor, first_row + r, scratch);
       std::fill(scratch + in, scratch + padded, 0.0f);
       pack_values(scratch, kind, r, groups, to);
+    }
+  }
+}
+
+namespace {
+
+// The quants of a group, whatever the kind.
+void read_quants(const PanelWriter& from, int g, int r, int* out) {
+  if (from.kind == PanelKind::kI8) {
+    for (int e = 0; e < kGroup; ++e) out[e] = from.line(g, e / 4)[4 * r + e % 4] - 128;
+    return;
+  }
+  for (int e = 0; e < kGroup; ++e) {
+    const int j = e % 16 / 4, i = 4 * r + e % 4, upper = e / 16;
+    out[e] = from.line(g, j)[i] >> (4 * upper) & 15;
+    if (from.lines == 5) out[e] |= (from.line(g, 4)[i] >> (4 * upper + j) & 1) << 4;
+    if (from.lines == 6) out[e] |= (from.line(g, 4 + upper)[i] >> (2 * j) & 3) << 4;
+  }
+}
+
+void unpack_group(const PanelWriter& from, int g, int r, float* out) {
+  const auto half = [&](const Byte* set) { return f16_to_f32(read_u16(set + 2 * r)); };
+  int q[kGroup];
+  read_quants(from, g, r, q);
+  const auto affine = [&](float scale, float minimum, int bias) {
+    for (int e = 0; e < kGroup; ++e) out[e] = scale * static_cast<float>(q[e] - bias) + minimum;
+  };
+  switch (from.kind) {
+    case PanelKind::kI8:
+      return affine(half(from.set(g, 0)), 0.0f, 0);
+    case PanelKind::kU4:
+      return affine(half(from.set(g, 0)), 0.0f, 8);
+    case PanelKind::kU4Min:
+    case PanelKind::kU5Min:
+      return affine(half(from.set(g, 0)), half(from.set(g, 1)), 0);
+    case PanelKind::kU4K:
+    case PanelKind::kU5K:
+      return affine(half(from.header(g, 0)) * static_cast<float>(from.set(g, 0)[r]),
+                    half(from.header(g, 1)) * static_cast<float>(from.set(g, 1)[r]), 0);
+    default:
+      break;
+  }
+  for (int e = 0; e < kGroup; ++e) {  // kU6K
+    const auto scale = static_cast<std::int8_t>(from.set(g, e / 16)[r]);
+    out[e] = half(from.header(g, 0)) * static_cast<float>(scale) * static_cast<float>(q[e] - 32);
+  }
+}
+
+}  // namespace
+
+void unpack_row(const PanelPlace& place, PanelKind kind, int groups, int r, float* out) {
+  const PanelWriter from(place, kind);
+  for (int g = 0; g < groups; ++g, out += kGroup) {
+    if (!is_float(kind)) {
+      unpack_group(from, g, r, out);
+      continue;
+    }
+    for (int e = 0; e < kGroup; ++e) {
+      if (kind == PanelKind::kF32) {
+        std::memcpy(out + e, from.line(g, e) + 4 * r, 4);
+      } else {
+        const std::uint16_t bits =
+            read_u16(half_place(kind, static_cast<std::int64_t>(g) * kGroup + e, r, from));
+        out[e] = kind == PanelKind::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+      }
     }
   }
 }

@@ -64,9 +64,12 @@ struct PanelPlace {
 };
 
 // Packs rows [first_row, first_row + count) of `tensor` as one panel; rows beyond `count` become
-// zero. scratch: groups * 32 floats. Calls for different panels may run at the same time.
+// zero. Calls for different panels may run at the same time, each with a scratch of its own.
 void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, PanelKind kind,
-                int groups, const PanelPlace& place, float* scratch);
+                int groups, const PanelPlace& place, std::vector<float>& scratch);
+
+// Writes row `row` (0 to 15) of a panel: groups * 32 values, what the kernels compute with.
+void unpack_row(const PanelPlace& place, PanelKind kind, int groups, int row, float* out);
 
 inline int panel_group_bytes(PanelKind kind) { return kPanelGroupBytes[static_cast<int>(kind)]; }
 

@@ -431,6 +431,7 @@ void dequantize(DType dtype, const std::byte* data, std::int64_t elements, float
 }
 
 void dequantize_row(const RawTensor& tensor, std::int64_t row, float* out) {
+  if (tensor.source != nullptr) return tensor.source->read(row, 1, out);
   dequantize(tensor.dtype, tensor.row(row), tensor.row_elements(), out);
 }
 

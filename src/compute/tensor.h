@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,12 +24,30 @@ struct DTypeInfo {
 };
 const DTypeInfo& dtype_info(DType dtype);
 
+// A matrix that its files hold in pieces (packed integers, scales, zero points), read row by row.
+// Immutable, safe from any thread.
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  // The exact values of rows [first, first + count): [count, row_elements].
+  virtual void read(std::int64_t first, std::int64_t count, float* out) const = 0;
+  // The same rows as rows of the RawTensor's dtype; only when that is a block type.
+  virtual void read_blocks(std::int64_t first, std::int64_t count, std::byte* out) const = 0;
+  // Gives back the file pages that reading made resident.
+  virtual void release_pages() const = 0;
+};
+
 // A read-only view of a tensor in a mapped file. Row-major; shape is outermost first ([out, in] for
-// a Linear). `data` stays valid as long as the Checkpoint it came from.
+// a Linear). `data` stays valid as long as the Checkpoint it came from. Views of parts are made from
+// a copy of the whole, so that they keep `file`.
 struct RawTensor {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
   const std::byte* data = nullptr;
+  // The mapping that data lies in; empty when it is other memory. Packing gives pages of it back.
+  std::span<const std::byte> file;
+  // Set: the rows come from here, `data` is null and `dtype` is how they are best held.
+  std::shared_ptr<const RowSource> source;
 
   std::int64_t elements() const;
   std::int64_t bytes() const;

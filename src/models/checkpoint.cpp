@@ -164,7 +164,10 @@ void Checkpoint::add(const fs::path& file, std::string name, RawTensor tensor) {
 void Checkpoint::open_safetensors(const fs::path& file) {
   const MappedFile& mapped = files_.emplace_back(file);
   SafetensorsFile parsed = parse_safetensors(mapped.bytes(), file.string());
-  for (auto& [name, tensor] : parsed.tensors) add(file, name, std::move(tensor));
+  for (auto& [name, tensor] : parsed.tensors) {
+    tensor.file = mapped.bytes();
+    add(file, name, std::move(tensor));
+  }
   for (auto& [stored_name, type] : parsed.unknown_types) {
     const std::string name = modern_name(stored_name);
     if (tensors_.contains(name) || !unknown_types_.emplace(name, type).second) {
@@ -244,12 +247,15 @@ void Checkpoint::open_gguf() {
   }
   auto first = std::make_unique<Gguf>(Gguf::parse(mapped.bytes(), path_.string()));
   const std::string architecture(first->text("general.architecture").value_or(""));
-  const auto add_all = [&](const fs::path& file, const Gguf& gguf) {
+  const auto add_all = [&](const fs::path& file, const Gguf& gguf,
+                           std::span<const std::byte> bytes) {
     for (const auto& [name, tensor] : gguf.tensors()) {
-      add(file, huggingface_tensor_name(architecture, name), tensor);
+      RawTensor view = tensor;
+      view.file = bytes;
+      add(file, huggingface_tensor_name(architecture, name), std::move(view));
     }
   };
-  add_all(path_, *first);
+  add_all(path_, *first, mapped.bytes());
 
   const std::int64_t parts = first->integer("split.count").value_or(1);
   if (parts > 1) {
@@ -266,11 +272,12 @@ void Checkpoint::open_gguf() {
       }
       const fs::path file =
           weight_file(path_.parent_path().empty() ? "." : path_.parent_path(), name, path_);
-      const Gguf gguf = Gguf::parse(files_.emplace_back(file).bytes(), file.string());
+      const std::span<const std::byte> bytes = files_.emplace_back(file).bytes();
+      const Gguf gguf = Gguf::parse(bytes, file.string());
       if (gguf.integer("split.no").value_or(-1) != part - 1) {
         bad_file(file, "key 'split.no' must be " + std::to_string(part - 1));
       }
-      add_all(file, gguf);
+      add_all(file, gguf, bytes);
     }
     const auto total = first->integer("split.tensors.count");
     if (total && *total != static_cast<std::int64_t>(tensors_.size())) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "compute/activation.h"
 #include "models/architectures.h"
+#include "models/embedding_table.h"
 
 namespace tessera {
 namespace {
@@ -46,7 +47,7 @@ class Llama final : public LanguageModel {
   std::map<int, RotaryTable> stretched_;  // dynamic rope, by prompt length
   RopePairing pairing_;
 
-  const RawTensor* embed_tokens_;  // [vocab, hidden]
+  EmbeddingTable embed_tokens_;  // [vocab, hidden]
   std::vector<Layer> layers_;
   std::vector<float> norm_;  // [hidden]
   Linear lm_head_;           // [vocab, hidden]
@@ -78,19 +79,20 @@ Llama::Llama(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions
   }
   rotary_ = RotaryTable(std::move(frequencies), rope_attention_factor(config.rope_scaling));
 
-  embed_tokens_ = &checkpoint_.get("model.embed_tokens.weight", {vocab, hidden});
   for (int l = 0; l < config.num_hidden_layers; ++l) {
     layers_.push_back(load_layer(l, options.weight_format));
   }
   norm_ = read_vector(checkpoint_, "model.norm.weight", hidden);
-  const RawTensor& head = config.tie_word_embeddings
-                              ? *embed_tokens_
-                              : checkpoint_.get("lm_head.weight", {vocab, hidden});
+  const RawTensor& embeddings = checkpoint_.get("model.embed_tokens.weight", {vocab, hidden});
+  const RawTensor& head =
+      config.tie_word_embeddings ? embeddings : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
+  embed_tokens_ =
+      config.tie_word_embeddings ? EmbeddingTable(lm_head_) : EmbeddingTable(embeddings);
 
-  checkpoint_.release_pages();  // everything but the embedding rows has been repacked
+  checkpoint_.release_pages();  // everything but the rows of untied embeddings has been repacked
 
-  info_.weight_bytes = lm_head_.bytes();
+  info_.weight_bytes = embed_tokens_.bytes() + lm_head_.bytes();
   for (const Layer& layer : layers_) {
     info_.weight_bytes += layer.qkv_proj.bytes() + layer.o_proj.bytes() +
                           layer.gate_up_proj.bytes() + layer.down_proj.bytes();
@@ -142,7 +144,7 @@ Layer Llama::load_layer(int index, WeightFormat format) {
 
 void Llama::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
   prepare_rotary(batch);
-  embed(batch.token_ids, *embed_tokens_, x_, pool_);  // x: [tokens, hidden]
+  embed_tokens_.embed(batch.token_ids, x_, pool_);  // x: [tokens, hidden]
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
     attend(layers_[static_cast<std::size_t>(l)], batch, kv.layer(l), x_);
     mlp(layers_[static_cast<std::size_t>(l)], x_);

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/process_memory.h"
 #include "engine/model_assets.h"
 #include "http/sse.h"
 #include "worker/chat_handler.h"
@@ -15,6 +16,13 @@
 
 namespace tessera {
 namespace {
+
+// Memory that parsing needed is given back before the weights come.
+ModelAssets load_assets_first(const std::filesystem::path& path) {
+  ModelAssets assets = load_assets(path);
+  release_startup_memory();
+  return assets;
+}
 
 EngineOptions with_vocabulary(EngineOptions options, const Tokenizer& tokenizer) {
   options.usable_vocab = tokenizer.vocab_size();
@@ -71,7 +79,7 @@ std::string present_in_stream(const Error& error, const http::Request& request) 
 struct Worker::Impl {
   Impl(http::asio::any_io_executor executor, WorkerOptions given)
       : options(std::move(given)),
-        assets(load_assets(options.engine.model_path)),
+        assets(load_assets_first(options.engine.model_path)),
         engine(with_vocabulary(options.engine, *assets.tokenizer)),
         model{.engine = engine,
               .assets = assets,
@@ -91,6 +99,8 @@ struct Worker::Impl {
               {"weight_mib", info.weight_bytes >> 20},
               {"max_model_len", engine.max_model_len()},
               {"kv_blocks", engine.stats().kv_blocks}});
+    metrics.set_weight_bytes(info.weight_bytes);
+    release_startup_memory();
     add_routes();
     server = std::make_unique<http::Server>(std::move(executor), router, options.server);
   }

@@ -13,7 +13,10 @@ void catch_up(Counter& counter, std::int64_t total) {
 }  // namespace
 
 WorkerMetrics::WorkerMetrics()
-    : running_(metrics_.gauge("tessera_requests_running", "Sequences being computed").with()),
+    : weight_bytes_(
+          metrics_.gauge("tessera_weight_bytes", "Weights in memory, as they are computed with")
+              .with()),
+      running_(metrics_.gauge("tessera_requests_running", "Sequences being computed").with()),
       waiting_(metrics_.gauge("tessera_requests_waiting", "Sequences in the queue").with()),
       kv_blocks_(metrics_.gauge("tessera_kv_blocks", "Blocks of the KV cache").with()),
       kv_blocks_used_(
