@@ -64,46 +64,6 @@ std::string modern_name(std::string name) {
   return name;
 }
 
-struct NamePair {
-  std::string_view gguf, huggingface;
-};
-
-constexpr NamePair kLlamaNames[] = {
-    {"token_embd", "model.embed_tokens"},
-    {"output_norm", "model.norm"},
-    {"output", "lm_head"},
-};
-constexpr NamePair kLlamaLayerNames[] = {
-    {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
-    {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"},
-    {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
-};
-constexpr NamePair kBertNames[] = {
-    {"token_embd", "embeddings.word_embeddings"},
-    {"position_embd", "embeddings.position_embeddings"},
-    {"token_types", "embeddings.token_type_embeddings"},
-    {"token_embd_norm", "embeddings.LayerNorm"},
-};
-constexpr NamePair kBertLayerNames[] = {
-    {"attn_q", "attention.self.query"},
-    {"attn_k", "attention.self.key"},
-    {"attn_v", "attention.self.value"},
-    {"attn_output", "attention.output.dense"},
-    {"attn_output_norm", "attention.output.LayerNorm"},
-    {"ffn_up", "intermediate.dense"},
-    {"ffn_down", "output.dense"},
-    {"layer_output_norm", "output.LayerNorm"},
-};
-
-std::string_view translate(std::span<const NamePair> names, std::string_view gguf) {
-  for (const NamePair& pair : names) {
-    if (pair.gguf == gguf) return pair.huggingface;
-  }
-  return {};
-}
-
 // "name-00002-of-00005.gguf" -> the same for part `number` (from 1); empty when not of that form.
 std::string split_name(const std::string& name, std::int64_t number, std::int64_t count) {
   constexpr std::size_t kTail = sizeof "-00001-of-00001.gguf" - 1;
@@ -317,26 +277,6 @@ const RawTensor& Checkpoint::get(std::string_view name,
                         ", wanted " + shape_text(shape));
   }
   return tensor;
-}
-
-std::string huggingface_tensor_name(std::string_view architecture, std::string_view gguf_name) {
-  const bool llama = architecture == "llama", bert = architecture == "bert";
-  const std::size_t dot = gguf_name.rfind('.');
-  if ((!llama && !bert) || dot == std::string_view::npos) return std::string(gguf_name);
-  const std::string_view stem = gguf_name.substr(0, dot), suffix = gguf_name.substr(dot);
-  if (stem.starts_with("blk.")) {
-    const std::size_t end = stem.find('.', 4);
-    if (end == std::string_view::npos) return std::string(gguf_name);
-    const std::string_view layer = stem.substr(4, end - 4), block = stem.substr(end + 1);
-    const std::string_view name =
-        llama ? translate(kLlamaLayerNames, block) : translate(kBertLayerNames, block);
-    if (name.empty()) return std::string(gguf_name);
-    return std::string(llama ? "model.layers." : "encoder.layer.") + std::string(layer) + "." +
-           std::string(name) + std::string(suffix);
-  }
-  const std::string_view name = llama ? translate(kLlamaNames, stem) : translate(kBertNames, stem);
-  if (name.empty()) return std::string(gguf_name);
-  return std::string(name) + std::string(suffix);
 }
 
 }  // namespace tessera
