@@ -103,11 +103,12 @@ inline int http_status(ErrorKind kind) { return wire_form(kind).http_status; }
 
 // What is known about the failure of an external provider; goes to clients beside our own words.
 struct ProviderFailure {
-  std::string provider;    // "anthropic"
-  std::string code;        // as the provider says it, "overloaded_error"; may be empty
-  int status = 0;          // HTTP status; 0: none came
-  std::string request_id;  // the provider's
-  std::string body;        // its error body, redacted and cut
+  std::string provider;              // "anthropic"
+  std::string code;                  // as the provider says it, "overloaded_error"; may be empty
+  int status = 0;                    // HTTP status; 0: none came
+  std::string request_id;            // the provider's
+  std::string body;                  // its error body, redacted and cut
+  std::optional<bool> should_retry;  // where the provider or its dialect says so
 };
 
 struct Error : std::exception {
