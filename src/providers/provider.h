@@ -55,6 +55,9 @@ struct WireRequest {
   HeaderList headers;  // beside content-type and credentials
   std::string body;
   Framing framing = Framing::kServerSentEvents;
+  // The client streams and the provider cannot: the request asks for a plain answer, which the
+  // gateway presents as chunks.
+  bool emulated_stream = false;
   std::vector<std::string> dropped;  // fields left out by the endpoint's wish, sorted
   Memo memo;
 };
