@@ -4,11 +4,17 @@
 
 namespace tessera::api {
 
+// The tree lies in one piece of memory, given back at once.
 struct Body::Impl {
+  explicit Impl(std::string_view text)
+      : memory(first_, sizeof first_), root(parse_json_object(text, &memory)) {}
+
+  unsigned char first_[2048];
+  json::monotonic_resource memory;
   json::object root;
 };
 
-Body::Body(std::string_view text) : impl_(new Impl{parse_json_object(text)}) {}
+Body::Body(std::string_view text) : impl_(new Impl(text)) {}
 Body::~Body() = default;
 Body::Body(Body&&) noexcept = default;
 Body& Body::operator=(Body&&) noexcept = default;

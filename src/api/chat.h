@@ -39,6 +39,7 @@ struct ChatMessage {
   // An assistant's earlier reasoning, replayed; only with allow_parts.
   std::string reasoning_content;
   std::string thinking_blocks;  // JSON text of an array, the provider's own blocks; empty: none
+  StringPairs extra;            // members nobody here knows, as JSON text; as in CommonFields
 };
 
 struct Tool {
@@ -46,6 +47,7 @@ struct Tool {
   std::string description;
   std::string parameters;  // JSON text of a schema object; empty: none given
   std::optional<bool> strict;
+  std::string json;  // profile kExternal: the whole tool as it came
 };
 
 struct ToolChoice {
@@ -67,6 +69,7 @@ struct ChatRequest {
   GenerationFields generation;
   std::vector<ChatMessage> messages;
   std::vector<Tool> tools;                // legacy `functions` included
+  bool legacy_functions = false;          // they were: the answer's call is a `function_call`
   std::optional<ToolChoice> tool_choice;  // none: auto
   std::optional<bool> parallel_tool_calls;
   std::optional<ResponseFormat> response_format;
@@ -111,6 +114,7 @@ struct ChatChoice {
   std::optional<ChatLogprobs> logprobs;
   std::optional<StopReason> stop_reason;  // none: the key is not written
   std::optional<std::vector<std::int32_t>> token_ids;
+  StringPairs extra;  // an upstream's members that nobody here knows, as JSON text
 };
 
 struct ChatResponse {
@@ -123,15 +127,18 @@ struct ChatResponse {
   std::string served_model_name;  // written when not empty
   std::string prompt_logprobs;    // JSON text; written when not empty
   std::optional<std::vector<std::int32_t>> prompt_token_ids;
+  StringPairs extra;
 };
 
 std::string to_json(const ChatResponse& response);
-// An upstream's answer. Unknown members are ignored; throws Error(kUpstreamBadGateway).
+// An upstream's answer. Members that are not known are kept as `extra`; content that is a list of
+// parts becomes text, and reasoning where it holds some. Throws Error(kUpstreamBadGateway, code
+// "provider_bad_response").
 ChatResponse parse_chat_response(std::string_view json);
 
 // A piece of a call in a stream: id and name come once, with the first piece.
 struct ToolCallDelta {
-  int index = 0;
+  int index = 0;  // -1: the upstream did not say
   std::string id;
   std::string name;
   std::string arguments;
@@ -144,6 +151,7 @@ struct ChatDelta {
   std::string thinking_blocks;  // JSON text of an array; written when not empty
   std::optional<std::string> refusal;
   std::vector<ToolCallDelta> tool_calls;
+  StringPairs extra;
 };
 
 struct ChatChunkChoice {
@@ -153,6 +161,7 @@ struct ChatChunkChoice {
   std::optional<ChatLogprobs> logprobs;
   std::optional<StopReason> stop_reason;
   std::optional<std::vector<std::int32_t>> token_ids;
+  StringPairs extra;
 };
 
 struct ChatChunk {
@@ -165,9 +174,15 @@ struct ChatChunk {
   bool null_usage = false;  // without usage, write "usage": null instead of nothing
   std::optional<Timings> timings;
   std::optional<std::vector<std::int32_t>> prompt_token_ids;
+  StringPairs extra;
 };
 
 std::string to_json(const ChatChunk& chunk);
 ChatChunk parse_chat_chunk(std::string_view json);
+
+// What a client that sent `functions` is answered: its one call as `function_call`, and the finish
+// reason of that name (data-plane 2.1). to_json writes it so for ChatRequest::legacy_functions.
+std::string to_legacy_json(const ChatResponse& response);
+std::string to_legacy_json(const ChatChunk& chunk);
 
 }  // namespace tessera::api

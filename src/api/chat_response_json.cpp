@@ -1,4 +1,6 @@
 #include "api/chat.h"
+#include "api/chat_messages.h"
+#include "api/tools.h"
 #include "api/wire_fields.h"
 
 namespace tessera::api {
@@ -54,35 +56,57 @@ std::optional<ChatLogprobs> read_logprobs(const json::object& choice) {
   return logprobs;
 }
 
-void write_choice(JsonWriter& w, const ChatChoice& choice) {
+// The forms of an answer with a call: `tool_calls`, or the one `function_call` of old.
+enum class CallForm { kTools, kFunction };
+
+template <class Call>
+void write_function_call(JsonWriter& w, const Call& call) {
+  w.key("function_call").begin_object();
+  if (!call.name.empty()) w.member("name", call.name);
+  w.member("arguments", call.arguments).end_object();
+}
+
+std::optional<FinishReason> in_form(std::optional<FinishReason> reason, CallForm form) {
+  const bool call = form == CallForm::kFunction && reason == FinishReason::kToolCalls;
+  return call ? FinishReason::kFunctionCall : reason;
+}
+
+void write_choice(JsonWriter& w, const ChatChoice& choice, CallForm form) {
   const ChatMessage& message = choice.message;
   w.begin_object().member("index", choice.index).key("message").begin_object();
   w.member("role", message.role).member("content", message.content);
   w.member("refusal", choice.refusal);
   if (!choice.reasoning_content.empty()) w.member("reasoning_content", choice.reasoning_content);
-  if (!message.tool_calls.empty()) {
-    w.key("tool_calls").begin_array();
-    for (const ToolCall& call : message.tool_calls) {
-      w.begin_object().member("id", call.id).member("type", "function").key("function");
-      w.begin_object().member("name", call.name).member("arguments", call.arguments);
-      w.end_object().end_object();
-    }
-    w.end_array();
+  if (!choice.thinking_blocks.empty()) w.key("thinking_blocks").raw(choice.thinking_blocks);
+  if (form == CallForm::kTools) {
+    write_tool_calls(w, message.tool_calls);
+  } else if (!message.tool_calls.empty()) {
+    write_function_call(w, message.tool_calls.front());
   }
+  write_extra(w, message.extra);
   w.end_object();
-  write_finish(w, choice.finish_reason, choice.stop_reason);
+  write_finish(w, in_form(choice.finish_reason, form), choice.stop_reason);
   write_logprobs(w, choice.logprobs);
   write_token_ids(w, "token_ids", choice.token_ids);
+  write_extra(w, choice.extra);
   w.end_object();
 }
 
-void write_delta(JsonWriter& w, const ChatDelta& delta) {
+void write_delta(JsonWriter& w, const ChatDelta& delta, CallForm form) {
   w.key("delta").begin_object();
   if (delta.role) w.member("role", "assistant");
   if (delta.content) w.member("content", *delta.content);
   if (delta.reasoning_content) w.member("reasoning_content", *delta.reasoning_content);
+  if (!delta.thinking_blocks.empty()) w.key("thinking_blocks").raw(delta.thinking_blocks);
   if (delta.refusal) w.member("refusal", *delta.refusal);
-  if (!delta.tool_calls.empty()) {
+  if (form == CallForm::kFunction) {
+    for (const ToolCallDelta& call : delta.tool_calls) {
+      if (call.index == 0) {
+        write_function_call(w, call);
+        break;
+      }
+    }
+  } else if (!delta.tool_calls.empty()) {
     w.key("tool_calls").begin_array();
     for (const ToolCallDelta& call : delta.tool_calls) {
       w.begin_object().member("index", call.index);
@@ -93,57 +117,100 @@ void write_delta(JsonWriter& w, const ChatDelta& delta) {
     }
     w.end_array();
   }
+  write_extra(w, delta.extra);
   w.end_object();
+}
+
+// The text of a call's arguments; some who claim to be like OpenAI send the object itself.
+std::string read_call_arguments(const json::object& function) {
+  const json::value* value = find_field(function, "arguments");
+  if (value != nullptr && value->is_object()) return tessera::to_json(*value);
+  return text_or_empty(function, "arguments");
+}
+
+StringPairs message_extra(const json::object& message) {
+  StringPairs extra = read_extra(message, {"role", "content", "refusal", "reasoning_content",
+                                           "thinking_blocks", "tool_calls", "function_call"});
+  // vLLM's newer name of reasoning_content, which it then is.
+  std::erase_if(extra, [](const auto& member) { return member.first == "reasoning"; });
+  return extra;
+}
+
+// Message and delta have these in common.
+template <class Thoughts>
+std::optional<std::string> read_said(const json::object& message, Thoughts& to) {
+  if (const json::value* blocks = find_field(message, "thinking_blocks");
+      blocks != nullptr && blocks->is_array() && !blocks->get_array().empty()) {
+    to.thinking_blocks = tessera::to_json(*blocks);
+  }
+  std::optional<std::string> thoughts = maybe_text(message, "reasoning_content");
+  if (!thoughts) thoughts = maybe_text(message, "reasoning");
+  std::optional<std::string> content = maybe_text(message, "content");
+  if (const json::value* list = find_field(message, "content");
+      list != nullptr && list->is_array()) {
+    PartsRead parts = read_parts(list->get_array());
+    content = std::move(parts.content);
+    if (!parts.reasoning_content.empty()) {
+      thoughts = thoughts.value_or("") + parts.reasoning_content;
+    }
+    if (!parts.thinking_blocks.empty()) to.thinking_blocks = std::move(parts.thinking_blocks);
+  }
+  if (thoughts) to.reasoning_content = std::move(*thoughts);
+  return content;
 }
 
 ChatDelta read_delta(const json::object& choice) {
   const json::object& object = object_or_empty(choice, "delta");
   ChatDelta delta;
   delta.role = object.contains("role");
-  delta.content = maybe_text(object, "content");
-  delta.reasoning_content = maybe_text(object, "reasoning_content");
+  delta.content = read_said(object, delta);
   delta.refusal = maybe_text(object, "refusal");
   for (const json::value& entry : array_or_empty(object, "tool_calls")) {
     if (!entry.is_object()) continue;
     const json::object& call = entry.get_object();
     const json::object& function = object_or_empty(call, "function");
-    delta.tool_calls.push_back({.index = static_cast<int>(int_or_zero(call, "index")),
+    delta.tool_calls.push_back({.index = index_or(call, -1),
                                 .id = text_or_empty(call, "id"),
                                 .name = text_or_empty(function, "name"),
-                                .arguments = text_or_empty(function, "arguments")});
+                                .arguments = read_call_arguments(function)});
   }
+  delta.extra = message_extra(object);
   return delta;
+}
+
+StringPairs choice_extra(const json::object& choice) {
+  return read_extra(choice, {"index", "message", "delta", "finish_reason", "logprobs",
+                             "stop_reason", "token_ids"});
 }
 
 ChatChoice read_choice(const json::object& object) {
   ChatChoice choice;
-  choice.index = static_cast<int>(int_or_zero(object, "index"));
+  choice.index = index_or(object, 0);
   const json::object& message = object_or_empty(object, "message");
-  choice.message.content = maybe_text(message, "content");
-  choice.reasoning_content = text_or_empty(message, "reasoning_content");
+  choice.message.content = read_said(message, choice);
   choice.refusal = maybe_text(message, "refusal");
   for (const json::value& entry : array_or_empty(message, "tool_calls")) {
     if (!entry.is_object()) continue;
     const json::object& function = object_or_empty(entry.get_object(), "function");
     choice.message.tool_calls.push_back({.id = text_or_empty(entry.get_object(), "id"),
                                          .name = text_or_empty(function, "name"),
-                                         .arguments = text_or_empty(function, "arguments")});
+                                         .arguments = read_call_arguments(function)});
   }
+  choice.message.extra = message_extra(message);
   choice.finish_reason = read_finish_reason(object);
   choice.logprobs = read_logprobs(object);
   choice.stop_reason = read_stop_reason(object);
   choice.token_ids = read_wire_ids(object, "token_ids");
+  choice.extra = choice_extra(object);
   return choice;
 }
 
-}  // namespace
-
-std::string to_json(const ChatResponse& response) {
+std::string write_response(const ChatResponse& response, CallForm form) {
   JsonWriter w(1024);
   w.begin_object().member("id", response.id).member("object", "chat.completion");
   w.member("created", response.created).member("model", response.model);
   w.key("choices").begin_array();
-  for (const ChatChoice& choice : response.choices) write_choice(w, choice);
+  for (const ChatChoice& choice : response.choices) write_choice(w, choice, form);
   w.end_array();
   write_usage(w, response.usage, false);
   if (!response.system_fingerprint.empty()) {
@@ -154,7 +221,53 @@ std::string to_json(const ChatResponse& response) {
   if (!response.served_model_name.empty()) {
     w.member("served_model_name", response.served_model_name);
   }
+  write_extra(w, response.extra);
   return w.end_object().take();
+}
+
+std::string write_chunk(const ChatChunk& chunk, CallForm form) {
+  JsonWriter w(384);
+  w.begin_object().member("id", chunk.id).member("object", "chat.completion.chunk");
+  w.member("created", chunk.created).member("model", chunk.model);
+  if (!chunk.system_fingerprint.empty()) w.member("system_fingerprint", chunk.system_fingerprint);
+  w.key("choices").begin_array();
+  for (const ChatChunkChoice& choice : chunk.choices) {
+    write_delta(w.begin_object().member("index", choice.index), choice.delta, form);
+    write_finish(w, in_form(choice.finish_reason, form), choice.stop_reason);
+    write_logprobs(w, choice.logprobs);
+    write_token_ids(w, "token_ids", choice.token_ids);
+    write_extra(w, choice.extra);
+    w.end_object();
+  }
+  w.end_array();
+  if (chunk.timings) write_timings(w, *chunk.timings);
+  write_token_ids(w, "prompt_token_ids", chunk.prompt_token_ids);
+  write_extra(w, chunk.extra);
+  write_usage(w, chunk.usage, chunk.null_usage);
+  return w.end_object().take();
+}
+
+// Members of the object itself. `obfuscation` is padding against eavesdroppers on the way to us.
+StringPairs answer_extra(const json::object& object) {
+  return read_extra(object, {"id", "object", "created", "model", "choices", "usage", "timings",
+                             "system_fingerprint", "prompt_logprobs", "prompt_token_ids",
+                             "served_model_name", "obfuscation"});
+}
+
+}  // namespace
+
+std::string to_json(const ChatResponse& response) {
+  return write_response(response, CallForm::kTools);
+}
+
+std::string to_legacy_json(const ChatResponse& response) {
+  return write_response(response, CallForm::kFunction);
+}
+
+std::string to_json(const ChatChunk& chunk) { return write_chunk(chunk, CallForm::kTools); }
+
+std::string to_legacy_json(const ChatChunk& chunk) {
+  return write_chunk(chunk, CallForm::kFunction);
 }
 
 ChatResponse parse_chat_response(std::string_view text) {
@@ -172,27 +285,8 @@ ChatResponse parse_chat_response(std::string_view text) {
     response.prompt_logprobs = tessera::to_json(*prompt);
   }
   response.prompt_token_ids = read_wire_ids(object, "prompt_token_ids");
+  response.extra = answer_extra(object);
   return response;
-}
-
-std::string to_json(const ChatChunk& chunk) {
-  JsonWriter w(384);
-  w.begin_object().member("id", chunk.id).member("object", "chat.completion.chunk");
-  w.member("created", chunk.created).member("model", chunk.model);
-  if (!chunk.system_fingerprint.empty()) w.member("system_fingerprint", chunk.system_fingerprint);
-  w.key("choices").begin_array();
-  for (const ChatChunkChoice& choice : chunk.choices) {
-    write_delta(w.begin_object().member("index", choice.index), choice.delta);
-    write_finish(w, choice.finish_reason, choice.stop_reason);
-    write_logprobs(w, choice.logprobs);
-    write_token_ids(w, "token_ids", choice.token_ids);
-    w.end_object();
-  }
-  w.end_array();
-  if (chunk.timings) write_timings(w, *chunk.timings);
-  write_token_ids(w, "prompt_token_ids", chunk.prompt_token_ids);
-  write_usage(w, chunk.usage, chunk.null_usage);
-  return w.end_object().take();
 }
 
 ChatChunk parse_chat_chunk(std::string_view text) {
@@ -205,16 +299,18 @@ ChatChunk parse_chat_chunk(std::string_view text) {
   for (const json::value& entry : array_or_empty(object, "choices")) {
     if (!entry.is_object()) continue;
     const json::object& choice = entry.get_object();
-    chunk.choices.push_back({.index = static_cast<int>(int_or_zero(choice, "index")),
+    chunk.choices.push_back({.index = index_or(choice, 0),
                              .delta = read_delta(choice),
                              .finish_reason = read_finish_reason(choice),
                              .logprobs = read_logprobs(choice),
                              .stop_reason = read_stop_reason(choice),
-                             .token_ids = read_wire_ids(choice, "token_ids")});
+                             .token_ids = read_wire_ids(choice, "token_ids"),
+                             .extra = choice_extra(choice)});
   }
   chunk.usage = read_usage(object);
   chunk.timings = read_timings(object);
   chunk.prompt_token_ids = read_wire_ids(object, "prompt_token_ids");
+  chunk.extra = answer_extra(object);
   return chunk;
 }
 

@@ -13,7 +13,9 @@ struct CompletionReading {
 };
 
 void read_suffix(CompletionReading& r, const json::value& value, const Reading& at) {
-  const std::string_view suffix = read_string(at.field, value, 8u << 10);
+  const bool external = at.options.profile == Profile::kExternal;
+  const std::string_view suffix =
+      read_string(at.field, value, external ? std::string_view::npos : 8u << 10);
   if (!suffix.empty() && !at.options.allow_suffix) throw unsupported_parameter(at.field);
   r.request.suffix = suffix;
 }
@@ -33,13 +35,17 @@ constexpr Field<CompletionReading> kCompletionFields[] = {
        r.request.prompts = read_text_or_tokens(v, at, at.options.max_prompts);
      }},
     {"suffix", read_suffix},
-    {"error_behavior", read_error_behavior},
+    {"error_behavior", read_error_behavior, kOurs},
     {"use_raw_prompt",
      [](CompletionReading& r, const json::value& v, const Reading& at) {
        r.request.use_raw_prompt = read_bool(at.field, v);
+     },
+     kOurs},
+    {"best_of",
+     [](CompletionReading& r, const json::value& v, const Reading& at) {
+       const bool external = at.options.profile == Profile::kExternal;
+       r.request.best_of = read_int(at.field, v, 1, external ? kMaxInt : 20);
      }},
-    {"best_of", [](CompletionReading& r, const json::value& v,
-                   const Reading& at) { r.request.best_of = read_int(at.field, v, 1, 20); }},
     {"logprobs",
      [](CompletionReading& r, const json::value& v, const Reading& at) {
        r.request.logprobs = read_int(at.field, v, 0, at.options.max_logprobs);
@@ -99,20 +105,19 @@ std::optional<CompletionLogprobs> read_logprobs(const json::object& choice) {
 CompletionRequest parse_completion_request(const Body& body, const ParseOptions& options) {
   CompletionReading reading;
   CompletionRequest& request = reading.request;
-  read_members(body.object(), options, request.common.ignored_fields,
-               [&](std::string_view name, const json::value& value) {
-                 return apply<CompletionReading>(kCompletionFields, reading, name, value,
-                                                 options) ||
-                        apply(generation_fields(), reading.generation, name, value, options) ||
-                        apply(common_fields(), request.common, name, value, options);
-               });
+  read_members(
+      body.object(), options, request.common, [&](std::string_view name, const json::value& value) {
+        return apply<CompletionReading>(kCompletionFields, reading, name, value, options) ||
+               apply(generation_fields(), reading.generation, name, value, options) ||
+               apply(common_fields(), request.common, name, value, options);
+      });
   if (options.model_required && request.common.model.empty()) throw_missing("model");
   if (request.prompts.empty()) throw_missing("prompt");
   const bool may_generate_nothing =
       reading.generation.fields.echo || reading.generation.fields.prompt_logprobs;
   request.generation =
       finish_generation(std::move(reading.generation), options, may_generate_nothing);
-  if (request.best_of != 0) {
+  if (request.best_of != 0 && options.profile != Profile::kExternal) {
     const int n = request.generation.n;
     check_range(std::int64_t{request.best_of}, n, 20, "best_of");
     if (request.best_of > n && request.generation.stream) {
@@ -132,6 +137,7 @@ std::string to_json(const CompletionRequest& request, const WireOptions& wire) {
   if (!request.suffix.empty()) w.member("suffix", request.suffix);
   if (request.error_behavior == ErrorBehavior::kTruncate) w.member("error_behavior", "truncate");
   if (request.use_raw_prompt) w.member("use_raw_prompt", true);
+  write_extra(w, request.common.extra);
   return w.end_object().take();
 }
 
@@ -150,10 +156,12 @@ std::string to_json(const CompletionResponse& response) {
     write_token_ids(w, "token_ids", choice.token_ids);
     write_token_ids(w, "prompt_token_ids", choice.prompt_token_ids);
     if (!choice.prompt_logprobs.empty()) w.key("prompt_logprobs").raw(choice.prompt_logprobs);
+    write_extra(w, choice.extra);
     w.end_object();
   }
   w.end_array();
   if (response.timings) write_timings(w, *response.timings);
+  write_extra(w, response.extra);
   write_usage(w, response.usage, response.null_usage);
   if (!response.served_model_name.empty()) {
     w.member("served_model_name", response.served_model_name);
@@ -171,7 +179,7 @@ CompletionResponse parse_completion_response(std::string_view text) {
   for (const json::value& entry : array_or_empty(object, "choices")) {
     if (!entry.is_object()) continue;
     const json::object& choice = entry.get_object();
-    response.choices.push_back({.index = static_cast<int>(int_or_zero(choice, "index")),
+    response.choices.push_back({.index = index_or(choice, 0),
                                 .text = text_or_empty(choice, "text"),
                                 .finish_reason = read_finish_reason(choice),
                                 .logprobs = read_logprobs(choice),
@@ -181,9 +189,15 @@ CompletionResponse parse_completion_response(std::string_view text) {
     if (const json::value* prompt = find_field(choice, "prompt_logprobs")) {
       response.choices.back().prompt_logprobs = tessera::to_json(*prompt);
     }
+    response.choices.back().extra =
+        read_extra(choice, {"index", "text", "finish_reason", "logprobs", "stop_reason",
+                            "token_ids", "prompt_token_ids", "prompt_logprobs"});
   }
   response.usage = read_usage(object);
   response.timings = read_timings(object);
+  response.extra =
+      read_extra(object, {"id", "object", "created", "model", "choices", "usage", "timings",
+                          "system_fingerprint", "served_model_name", "obfuscation"});
   return response;
 }
 

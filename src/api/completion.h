@@ -54,6 +54,7 @@ struct CompletionChoice {
   std::optional<std::vector<std::int32_t>> token_ids;
   std::optional<std::vector<std::int32_t>> prompt_token_ids;
   std::string prompt_logprobs;  // JSON text; written when not empty
+  StringPairs extra;            // an upstream's members that nobody here knows, as JSON text
 };
 
 // An answer, or one chunk of a stream: they have the same form.
@@ -67,10 +68,12 @@ struct CompletionResponse {
   bool null_usage = false;        // chunks: without usage, write "usage": null
   std::string served_model_name;  // written when not empty
   std::optional<Timings> timings;
+  StringPairs extra;
 };
 
 std::string to_json(const CompletionResponse& response);
-// An upstream's answer or chunk. Unknown members are ignored; throws Error(kUpstreamBadGateway).
+// An upstream's answer or chunk. Unknown members are kept as `extra`; throws
+// Error(kUpstreamBadGateway).
 CompletionResponse parse_completion_response(std::string_view json);
 
 }  // namespace tessera::api

@@ -69,20 +69,25 @@ constexpr Field<EmbeddingReading> kEmbeddingFields[] = {
     {"instruction",
      [](EmbeddingReading& r, const json::value& v, const Reading& at) {
        r.request.instruction = read_string(at.field, v, 4u << 10);
-     }},
+     },
+     kOurs},
     {"encoding_format", read_encoding},
     {"dimensions", [](EmbeddingReading& r, const json::value& v,
                       const Reading& at) { r.request.dimensions = read_int(at.field, v, 1); }},
-    {"truncate_prompt_tokens", read_truncate},
-    {"normalize", [](EmbeddingReading& r, const json::value& v,
-                     const Reading& at) { r.request.normalize = read_bool(at.field, v); }},
+    {"truncate_prompt_tokens", read_truncate, kOurs},
+    {"normalize",
+     [](EmbeddingReading& r, const json::value& v, const Reading& at) {
+       r.request.normalize = read_bool(at.field, v);
+     },
+     kOurs},
     {"add_special_tokens",
      [](EmbeddingReading& r, const json::value& v, const Reading& at) {
        r.request.add_special_tokens = read_bool(at.field, v);
-     }},
-    {"embed_dtype", read_dtype},
-    {"endianness", read_endianness},
-    {"priority", read_priority},
+     },
+     kOurs},
+    {"embed_dtype", read_dtype, kOurs},
+    {"endianness", read_endianness, kOurs},
+    {"priority", read_priority, kOurs},
 };
 
 // Round to nearest, ties to even (IEEE 754-2019, 4.3.1).
@@ -163,7 +168,7 @@ std::vector<float> read_vector(const json::value& embedding) {
 EmbeddingRequest parse_embedding_request(const Body& body, const ParseOptions& options) {
   EmbeddingReading reading;
   EmbeddingRequest& request = reading.request;
-  read_members(body.object(), options, request.common.ignored_fields,
+  read_members(body.object(), options, request.common,
                [&](std::string_view name, const json::value& value) {
                  return apply<EmbeddingReading>(kEmbeddingFields, reading, name, value, options) ||
                         apply(common_fields(), request.common, name, value, options);
@@ -199,6 +204,7 @@ std::string to_json(const EmbeddingRequest& request, const WireOptions& wire) {
   if (request.normalize) w.member("normalize", *request.normalize);
   if (!request.add_special_tokens) w.member("add_special_tokens", false);
   if (request.priority != 0) w.member("priority", request.priority);
+  write_extra(w, request.common.extra);
   return w.end_object().take();
 }
 

@@ -18,7 +18,26 @@ void write_error_object(JsonWriter& w, const Error& error) {
   }
   w.member("code", error.code.empty() ? wire.openai_code : std::string_view(error.code));
   for (const auto& [name, value] : error.extra) w.member(name, value);
+  if (const ProviderFailure* failure = error.provider.get()) {
+    w.member("provider", failure->provider);
+    if (!failure->code.empty()) w.member("provider_code", failure->code);
+    if (failure->status != 0) w.member("provider_status", failure->status);
+  }
   w.end_object();
+}
+
+// Native routes tell an external provider's failure as Databricks does (data-plane 2.16).
+void write_external_failure(JsonWriter& w, const ProviderFailure& failure) {
+  w.member("error", "Received error from " + failure.provider);
+  if (failure.body.empty()) return;
+  w.key("external_model_message");
+  boost::system::error_code bad;
+  const json::value body = json::parse(failure.body, bad);
+  if (!bad && body.is_object()) {
+    w.raw(tessera::to_json(body));
+  } else {
+    w.value(failure.body);
+  }
 }
 
 void write_details(JsonWriter& w, const Error& error, std::string_view request_id) {
@@ -91,6 +110,9 @@ std::string error_json(const Error& error, ErrorStyle style, std::string_view re
   if (style == ErrorStyle::kDatabricks && error.kind == ErrorKind::kRateLimited) {
     for (const auto& [name, value] : error.extra) w.member(name, value);
   }
+  if (style == ErrorStyle::kDatabricks && error.provider) {
+    write_external_failure(w, *error.provider);
+  }
   write_details(w, error, request_id);
   return w.end_object().take();
 }
@@ -152,9 +174,16 @@ std::vector<std::pair<std::string, std::string>> retry_headers(const Error& erro
   const int status = http_status(error.kind);
   if (status == 409) return {{"x-should-retry", "false"}};
   if (status != 429 && status != 503) return {};
-  const int seconds = std::max(1, error.retry_after_s.value_or(1));
-  return {{"retry-after", std::to_string(seconds)},
-          {"retry-after-ms", std::to_string(1000 * seconds)}};
+  const std::int64_t ms = error.retry_after_ms.value_or(
+      1000 * std::int64_t{std::max(1, error.retry_after_s.value_or(1))});
+  std::vector<std::pair<std::string, std::string>> headers = {
+      {"retry-after", std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000))},
+      {"retry-after-ms", std::to_string(std::max<std::int64_t>(1, ms))}};
+  // Waiting does not fill an empty account.
+  std::optional<bool> retry = error.provider ? error.provider->should_retry : std::nullopt;
+  if (error.kind == ErrorKind::kProviderQuotaExhausted) retry = false;
+  if (retry) headers.emplace_back("x-should-retry", *retry ? "true" : "false");
+  return headers;
 }
 
 }  // namespace tessera::api

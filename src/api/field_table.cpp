@@ -182,6 +182,13 @@ void unknown_field(std::string_view path, const ParseOptions& options,
   ignored.push_back(std::move(name));
 }
 
+void unknown_member(std::string_view path, std::string_view name, const json::value& value,
+                    const ParseOptions& options, std::vector<std::string>& ignored,
+                    StringPairs& extra) {
+  if (options.profile != Profile::kExternal) return unknown_field(path, options, ignored);
+  if (!value.is_null()) extra.emplace_back(name, tessera::to_json(value));
+}
+
 json::object expand_extra_params(const json::object& body) {
   json::object expanded;
   const json::value* extra = find_field(body, "extra_params");

@@ -50,10 +50,16 @@ struct Reading {
   std::string_view field;
 };
 
+// An extension of ours means nothing to an external provider, who may have a field of that name: it
+// is unknown there, and goes to him as it came.
+enum class Scope { kAll, kNotExternal };
+inline constexpr Scope kOurs = Scope::kNotExternal;
+
 template <class R>
 struct Field {
   std::string_view name;
   void (*read)(R&, const json::value&, const Reading&);  // the value is not null
+  Scope scope = Scope::kAll;
 };
 
 // True if the table knows the name; then the value, unless it is null, was read.
@@ -62,6 +68,7 @@ bool apply(std::span<const Field<R>> table, R& reading, std::string_view name,
            const json::value& value, const ParseOptions& options) {
   for (const Field<R>& field : table) {
     if (field.name != name) continue;
+    if (field.scope == Scope::kNotExternal && options.profile == Profile::kExternal) return false;
     if (!value.is_null()) field.read(reading, value, Reading{options, name});
     return true;
   }
@@ -71,6 +78,10 @@ bool apply(std::span<const Field<R>> table, R& reading, std::string_view name,
 // Class D of data-plane 2.1: an error in the databricks profile, else a name for the list.
 void unknown_field(std::string_view path, const ParseOptions& options,
                    std::vector<std::string>& ignored);
+// The same with the value: profile kExternal keeps it.
+void unknown_member(std::string_view path, std::string_view name, const json::value& value,
+                    const ParseOptions& options, std::vector<std::string>& ignored,
+                    StringPairs& extra);
 
 // Entries of `extra_params` as top-level members: each value is JSON if it can be, else a string.
 json::object expand_extra_params(const json::object& body);
@@ -78,12 +89,13 @@ json::object expand_extra_params(const json::object& body);
 // Calls take(name, value) for each member, those of `extra_params` included; take returns false for
 // a name that no table knows.
 template <class Take>
-void read_members(const json::object& body, const ParseOptions& options,
-                  std::vector<std::string>& ignored, Take take) {
+void read_members(const json::object& body, const ParseOptions& options, CommonFields& common,
+                  Take take) {
   const auto read = [&](const json::object& members) {
     for (const auto& [name, value] : members) {
       if (name == "extra_params" && &members == &body) continue;
-      if (!take(name, value)) unknown_field(name, options, ignored);
+      if (take(name, value)) continue;
+      unknown_member(name, name, value, options, common.ignored_fields, common.extra);
     }
   };
   read(body);

@@ -1,6 +1,7 @@
 #include "api/fields.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "api/field_table.h"
 #include "api/wire_fields.h"
@@ -35,6 +36,26 @@ void read_service_tier(Common&, const json::value& value, const Reading& at) {
   throw error;
 }
 
+// Of another's API only the types are checked: its ranges are not ours to know.
+bool is_external(const Reading& at) { return at.options.profile == Profile::kExternal; }
+
+double read_within(const json::value& value, const Reading& at, double lowest, double highest) {
+  constexpr double kAny = std::numeric_limits<double>::max();
+  return is_external(at) ? read_number(at.field, value, -kAny, kAny)
+                         : read_number(at.field, value, lowest, highest);
+}
+
+int read_within(const json::value& value, const Reading& at, int lowest, int highest = kMaxInt) {
+  return is_external(at) ? read_int(at.field, value, -kMaxInt)
+                         : read_int(at.field, value, lowest, highest);
+}
+
+void read_metadata(Common& r, const json::value& value, const Reading& at) {
+  constexpr std::size_t kAny = std::string_view::npos;
+  r.metadata = is_external(at) ? read_string_map(at.field, value, kAny, kAny, kAny)
+                               : read_string_map(at.field, value, 16, 64, 512);
+}
+
 void read_modalities(Common&, const json::value& value, const Reading& at) {
   const json::array& modalities = read_array(at.field, value, 0, 16);
   for (std::size_t i = 0; i < modalities.size(); ++i) {
@@ -55,37 +76,37 @@ constexpr Field<Common> kCommonFields[] = {
      [](Common& r, const json::value& v, const Reading& at) {
        r.usage_context = read_string_map(at.field, v, 64, 255, 1024);
      }},
-    {"metadata", [](Common& r, const json::value& v,
-                    const Reading& at) { r.metadata = read_string_map(at.field, v, 16, 64, 512); }},
+    {"metadata", read_metadata},
     {"user",
      [](Common& r, const json::value& v, const Reading& at) { r.user = read_string(at.field, v); }},
     {"databricks_options", ignore_object},
-    {"safety_identifier", ignore_string},
-    {"prompt_cache_key", ignore_string},
-    {"prompt_cache_retention", ignore_string},
-    {"prompt_cache_options", ignore_object},
-    {"verbosity", ignore_string},
-    {"guided_decoding_backend", ignore_string},
-    {"cache_salt", ignore_string},
-    {"include_obfuscation", ignore_bool},
-    {"service_tier", read_service_tier},
-    {"modalities", read_modalities},
-    {"store", refuse},
-    {"audio", refuse},
-    {"prediction", refuse},
-    {"web_search_options", refuse},
-    {"moderation", refuse},
-    {"use_beam_search", refuse},
-    {"logits_processors", refuse},
-    {"prompt_embeds", refuse},
-    {"kv_transfer_params", refuse},
-    {"mm_processor_kwargs", refuse},
+    {"safety_identifier", ignore_string, kOurs},
+    {"prompt_cache_key", ignore_string, kOurs},
+    {"prompt_cache_retention", ignore_string, kOurs},
+    {"prompt_cache_options", ignore_object, kOurs},
+    {"verbosity", ignore_string, kOurs},
+    {"guided_decoding_backend", ignore_string, kOurs},
+    {"cache_salt", ignore_string, kOurs},
+    {"include_obfuscation", ignore_bool, kOurs},
+    {"service_tier", read_service_tier, kOurs},
+    {"modalities", read_modalities, kOurs},
+    {"store", refuse, kOurs},
+    {"audio", refuse, kOurs},
+    {"prediction", refuse, kOurs},
+    {"web_search_options", refuse, kOurs},
+    {"moderation", refuse, kOurs},
+    {"use_beam_search", refuse, kOurs},
+    {"logits_processors", refuse, kOurs},
+    {"prompt_embeds", refuse, kOurs},
+    {"kv_transfer_params", refuse, kOurs},
+    {"mm_processor_kwargs", refuse, kOurs},
 };
 
 void read_stop(Generation& r, const json::value& value, const Reading& at) {
   r.fields.stop.clear();
   const auto add = [&](std::string_view field, const json::value& entry) {
-    const std::string_view text = read_string(field, entry, 512);
+    const std::string_view text =
+        read_string(field, entry, is_external(at) ? std::string_view::npos : 512);
     if (text.empty()) throw empty_text(field);
     r.fields.stop.emplace_back(text);
   };
@@ -115,7 +136,7 @@ void read_stream_options(Generation& r, const json::value& value, const Reading&
 void read_logit_bias(Generation& r, const json::value& value, const Reading& at) {
   constexpr std::size_t kMaxEntries = 1024;
   const json::object& bias = as_object(value, at.field);
-  check_length(bias.size(), 0, kMaxEntries, at.field);
+  if (!is_external(at)) check_length(bias.size(), 0, kMaxEntries, at.field);
   r.fields.logit_bias.clear();
   for (const auto& [key, strength] : bias) {
     const std::string path = join_path(at.field, utf8_prefix(key, 100));
@@ -138,8 +159,8 @@ void read_repetition_penalty(Generation& r, const json::value& value, const Read
 }
 
 void read_top_p(Generation& r, const json::value& value, const Reading& at) {
-  const double top_p = read_number(at.field, value, 0, 1);
-  if (top_p == 0) throw not_positive(at.field);
+  const double top_p = read_within(value, at, 0., 1.);
+  if (top_p == 0 && !is_external(at)) throw not_positive(at.field);
   r.fields.top_p = top_p;
 }
 
@@ -217,7 +238,7 @@ void refuse_generation_for_now(Generation&, const json::value& value, const Read
 }
 
 int read_max_tokens(const json::value& value, const Reading& at) {
-  return read_int(at.field, value, 0);
+  return read_within(value, at, 0);
 }
 
 constexpr Field<Generation> kGenerationFields[] = {
@@ -227,18 +248,20 @@ constexpr Field<Generation> kGenerationFields[] = {
      [](Generation& r, const json::value& v, const Reading& at) {
        r.max_completion_tokens = read_max_tokens(v, at);
      }},
-    {"temperature",
-     [](Generation& r, const json::value& v, const Reading& at) {
-       r.fields.temperature = read_number(at.field, v, 0, 2);
-     }},
+    {"temperature", [](Generation& r, const json::value& v,
+                       const Reading& at) { r.fields.temperature = read_within(v, at, 0., 2.); }},
     {"top_p", read_top_p},
-    {"top_k", [](Generation& r, const json::value& v,
-                 const Reading& at) { r.fields.top_k = std::max(0, read_int(at.field, v, -1)); }},
+    {"top_k",
+     [](Generation& r, const json::value& v, const Reading& at) {
+       r.fields.top_k = read_within(v, at, -1);
+       if (!is_external(at)) r.fields.top_k = std::max(0, *r.fields.top_k);
+     }},
     {"min_p",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.min_p = read_number(at.field, v, 0, 1);
-     }},
+     },
+     kOurs},
     {"n", [](Generation& r, const json::value& v,
              const Reading& at) { r.fields.n = read_int(at.field, v, 1, at.options.max_n); }},
     {"stop", read_stop},
@@ -246,13 +269,13 @@ constexpr Field<Generation> kGenerationFields[] = {
     {"stream_options", read_stream_options},
     {"frequency_penalty",
      [](Generation& r, const json::value& v, const Reading& at) {
-       r.fields.frequency_penalty = read_number(at.field, v, -2, 2);
+       r.fields.frequency_penalty = read_within(v, at, -2., 2.);
      }},
     {"presence_penalty",
      [](Generation& r, const json::value& v, const Reading& at) {
-       r.fields.presence_penalty = read_number(at.field, v, -2, 2);
+       r.fields.presence_penalty = read_within(v, at, -2., 2.);
      }},
-    {"repetition_penalty", vendor<read_repetition_penalty>},
+    {"repetition_penalty", vendor<read_repetition_penalty>, kOurs},
     {"logit_bias", read_logit_bias},
     {"seed", [](Generation& r, const json::value& v,
                 const Reading& at) { r.fields.seed = as_int(v, at.field); }},
@@ -260,65 +283,72 @@ constexpr Field<Generation> kGenerationFields[] = {
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.min_tokens = read_int(at.field, v, 0);
-     }},
+     },
+     kOurs},
     {"stop_token_ids",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.stop_token_ids = read_token_ids(at.field, v, 0, 64, at.options.vocab_size);
-     }},
-    {"ignore_eos", flag<&GenerationFields::ignore_eos>},
-    {"include_stop_str_in_output", flag<&GenerationFields::include_stop_str_in_output>},
-    {"skip_special_tokens", flag<&GenerationFields::skip_special_tokens>},
-    {"spaces_between_special_tokens", flag<&GenerationFields::spaces_between_special_tokens>},
-    {"bad_words", vendor<read_bad_words>},
+     },
+     kOurs},
+    {"ignore_eos", flag<&GenerationFields::ignore_eos>, kOurs},
+    {"include_stop_str_in_output", flag<&GenerationFields::include_stop_str_in_output>, kOurs},
+    {"skip_special_tokens", flag<&GenerationFields::skip_special_tokens>, kOurs},
+    {"spaces_between_special_tokens", flag<&GenerationFields::spaces_between_special_tokens>,
+     kOurs},
+    {"bad_words", vendor<read_bad_words>, kOurs},
     {"allowed_token_ids",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        const int vocab = at.options.vocab_size;
        r.fields.allowed_token_ids =
            read_token_ids(at.field, v, 1, vocab > 0 ? vocab : 1 << 20, vocab);
-     }},
+     },
+     kOurs},
     {"echo", flag<&GenerationFields::echo, false>},
     {"add_special_tokens",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.add_special_tokens = read_bool(at.field, v);
-     }},
+     },
+     kOurs},
     {"prompt_logprobs",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.prompt_logprobs = read_int(at.field, v, -1, 20);
-     }},
-    {"truncate_prompt_tokens", vendor<read_truncate>},
-    {"return_token_ids", flag<&GenerationFields::return_token_ids>},
-    {"return_tokens_as_token_ids", flag<&GenerationFields::return_tokens_as_token_ids>},
-    {"priority", vendor<read_priority>},
+     },
+     kOurs},
+    {"truncate_prompt_tokens", vendor<read_truncate>, kOurs},
+    {"return_token_ids", flag<&GenerationFields::return_token_ids>, kOurs},
+    {"return_tokens_as_token_ids", flag<&GenerationFields::return_tokens_as_token_ids>, kOurs},
+    {"priority", vendor<read_priority>, kOurs},
     {"request_id",
      [](Generation& r, const json::value& v, const Reading& at) {
        r.vendor_fields = true;
        r.fields.request_id = read_string(at.field, v, 128);
-     }},
-    {"include_stop_reason", read_include_stop_reason},
-    {"response_format", read_response_format},
-    {"reasoning_effort", read_reasoning_effort},
-    {"thinking", refuse_generation},
+     },
+     kOurs},
+    {"include_stop_reason", read_include_stop_reason, kOurs},
+    {"response_format", read_response_format, kOurs},
+    {"reasoning_effort", read_reasoning_effort, kOurs},
+    {"thinking", refuse_generation, kOurs},
     {"include_reasoning",
-     [](Generation&, const json::value& v, const Reading& at) { read_bool(at.field, v); }},
+     [](Generation&, const json::value& v, const Reading& at) { read_bool(at.field, v); }, kOurs},
     {"vllm_xargs",
-     [](Generation&, const json::value& v, const Reading& at) { as_object(v, at.field); }},
-    {"structured_outputs", refuse_generation_for_now},
-    {"guided_json", refuse_generation_for_now},
-    {"guided_regex", refuse_generation_for_now},
-    {"guided_choice", refuse_generation_for_now},
-    {"guided_grammar", refuse_generation_for_now},
-    {"guided_json_object", refuse_generation_for_now},
+     [](Generation&, const json::value& v, const Reading& at) { as_object(v, at.field); }, kOurs},
+    {"structured_outputs", refuse_generation_for_now, kOurs},
+    {"guided_json", refuse_generation_for_now, kOurs},
+    {"guided_regex", refuse_generation_for_now, kOurs},
+    {"guided_choice", refuse_generation_for_now, kOurs},
+    {"guided_grammar", refuse_generation_for_now, kOurs},
+    {"guided_json_object", refuse_generation_for_now, kOurs},
 };
 
 }  // namespace
 
 void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& wire) {
   const std::string_view model = wire.model.empty() ? fields.model : wire.model;
-  if (!model.empty()) w.member("model", model);
+  if (!model.empty() && wire.with_model) w.member("model", model);
   if (!wire.end_user_fields) return;
   if (!fields.user.empty()) w.member("user", fields.user);
   if (!fields.metadata.empty()) {
@@ -339,7 +369,8 @@ void write_generation(JsonWriter& w, const GenerationFields& fields, const WireO
     if (!list.empty()) w.list(name, list);
   };
   const GenerationFields initial;
-  given("max_tokens", fields.max_tokens);
+  given(fields.max_tokens_is_completion ? "max_completion_tokens" : "max_tokens",
+        fields.max_tokens);
   given("temperature", fields.temperature);
   given("top_p", fields.top_p);
   given("top_k", fields.top_k);
@@ -374,6 +405,7 @@ void write_generation(JsonWriter& w, const GenerationFields& fields, const WireO
   if (wire.tessera_fields) changed("include_stop_reason", fields.include_stop_reason, false);
   if (!fields.stream) return;
   w.member("stream", true);
+  if (!wire.stream_options) return;
   const bool usage = fields.include_usage || wire.usage_in_stream;
   const bool in_chunks = fields.continuous_usage_stats || wire.usage_in_chunks;
   if (!usage && !in_chunks) return;
@@ -387,14 +419,20 @@ void write_usage(JsonWriter& w, const Usage& usage) {
   w.key("usage").begin_object().member("prompt_tokens", usage.prompt_tokens);
   if (usage.completion_tokens) w.member("completion_tokens", *usage.completion_tokens);
   w.member("total_tokens", usage.total_tokens);
-  if (usage.cached_tokens) {
+  if (usage.cached_tokens || usage.cache_write_tokens || !usage.prompt_extra.empty()) {
     w.key("prompt_tokens_details").begin_object();
-    w.member("cached_tokens", *usage.cached_tokens).end_object();
+    if (usage.cached_tokens) w.member("cached_tokens", *usage.cached_tokens);
+    if (usage.cache_write_tokens) w.member("cache_write_tokens", *usage.cache_write_tokens);
+    write_extra(w, usage.prompt_extra);
+    w.end_object();
   }
-  if (usage.reasoning_tokens) {
+  if (usage.reasoning_tokens || !usage.completion_extra.empty()) {
     w.key("completion_tokens_details").begin_object();
-    w.member("reasoning_tokens", *usage.reasoning_tokens).end_object();
+    if (usage.reasoning_tokens) w.member("reasoning_tokens", *usage.reasoning_tokens);
+    write_extra(w, usage.completion_extra);
+    w.end_object();
   }
+  write_extra(w, usage.extra);
   w.end_object();
 }
 
@@ -443,6 +481,10 @@ std::string to_json(const Timings& timings) {
   return w.take().substr(kKey.size());
 }
 
+void write_extra(JsonWriter& w, const StringPairs& extra) {
+  for (const auto& [name, json] : extra) w.key(name).raw(json);
+}
+
 void write_token_ids(JsonWriter& w, std::string_view name,
                      const std::optional<std::vector<std::int32_t>>& ids) {
   if (ids) w.list(name, *ids);
@@ -456,6 +498,13 @@ ParseOptions ParseOptions::for_profile(Profile profile) {
                        .max_logprobs = 20,
                        .one_system_message_first = false,
                        .last_message_from_user = false};
+  options.max_tools = 128;
+  if (profile == Profile::kExternal) {
+    constexpr int kAny = std::numeric_limits<int>::max();
+    options.max_n = options.max_stop = options.max_prompts = options.max_inputs = kAny;
+    options.max_tools = options.max_top_logprobs = options.max_logprobs = kAny;
+    options.allow_tools = options.allow_parts = options.allow_suffix = true;
+  }
   if (profile == Profile::kInternal) {
     options.allow_chat_template = true;
     options.allow_suffix = true;
@@ -499,9 +548,11 @@ GenerationFields finish_generation(GenerationReading reading, const ParseOptions
   std::string_view limit_field = "max_tokens";
   if (reading.max_completion_tokens) {
     fields.max_tokens = reading.max_completion_tokens;
+    fields.max_tokens_is_completion = true;
     limit_field = "max_completion_tokens";
   }
-  if (fields.max_tokens == 0 && !zero_max_tokens)
+  const bool external = options.profile == Profile::kExternal;
+  if (fields.max_tokens == 0 && !zero_max_tokens && !external)
     check_range(std::int64_t{0}, 1, kMaxInt, limit_field);
   if (options.max_output_tokens > 0 && fields.max_tokens.value_or(0) > options.max_output_tokens) {
     throw Error(ErrorKind::kMaxTokensTooLarge,
@@ -512,7 +563,10 @@ GenerationFields finish_generation(GenerationReading reading, const ParseOptions
   if (fields.max_tokens && fields.min_tokens > *fields.max_tokens) {
     check_range(std::int64_t{fields.min_tokens}, 0, *fields.max_tokens, "min_tokens");
   }
-  if (reading.has_stream_options && !fields.stream) {
+  if (reading.has_stream_options && !fields.stream && external) {
+    // Frameworks set them always; without a stream they say nothing.
+    fields.include_usage = fields.continuous_usage_stats = false;
+  } else if (reading.has_stream_options && !fields.stream) {
     throw conflict("stream_options", "stream", "options are allowed only with 'stream' true");
   }
   if (fields.prompt_logprobs && fields.stream) {

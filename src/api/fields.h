@@ -66,11 +66,15 @@ struct GenerationFields {
 
 // What a provider changes in a request while writing it.
 struct WireOptions {
-  std::string_view model;        // instead of the request's; empty: as it is
-  bool usage_in_stream = false;  // ask for the usage chunk although the client did not
-  bool usage_in_chunks = false;  // and for running usage in every chunk
-  bool end_user_fields = true;   // user and metadata
-  bool tessera_fields = true;    // what only our workers know: include_stop_reason
+  std::string_view model;         // instead of the request's; empty: as it is
+  bool usage_in_stream = false;   // ask for the usage chunk although the client did not
+  bool usage_in_chunks = false;   // and for running usage in every chunk
+  bool end_user_fields = true;    // user and metadata
+  bool tessera_fields = true;     // what only our workers know: include_stop_reason
+  bool with_model = true;         // false: the URL says it
+  bool stream_options = true;     // false: the upstream does not know them
+  bool developer_role = false;    // it knows the role "developer"; else it is "system"
+  bool reasoning_history = true;  // it takes reasoning_content and thinking_blocks of old messages
 };
 
 enum class FinishReason { kStop, kLength, kToolCalls, kContentFilter, kFunctionCall };
@@ -86,6 +90,8 @@ struct Usage {
   std::optional<std::int64_t> cached_tokens;       // read from a cache; included in prompt_tokens
   std::optional<std::int64_t> cache_write_tokens;  // included in prompt_tokens
   std::optional<std::int64_t> reasoning_tokens;    // included in completion_tokens
+  // Further members as JSON text: of usage itself and of its two details objects.
+  StringPairs extra, prompt_extra, completion_extra;
   bool operator==(const Usage&) const = default;
 };
 

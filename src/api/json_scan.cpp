@@ -3,6 +3,24 @@
 namespace tessera::api {
 namespace {
 
+// Which bytes end a run. std::string_view::find_first_of() calls memchr for each byte it looks at.
+class ByteSet {
+ public:
+  constexpr explicit ByteSet(std::string_view bytes) {
+    for (const char c : bytes) is_[static_cast<unsigned char>(c)] = true;
+  }
+  std::size_t find(std::string_view text, std::size_t at) const {
+    while (at < text.size() && !is_[static_cast<unsigned char>(text[at])]) ++at;
+    return at < text.size() ? at : std::string_view::npos;
+  }
+  bool has(char c) const { return is_[static_cast<unsigned char>(c)]; }
+
+ private:
+  bool is_[256] = {};
+};
+
+constexpr ByteSet kBlanks(" \t\r\n"), kStringEnds("\"\\"), kValueEnds("\"[]{},");
+
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
@@ -21,7 +39,7 @@ class Scanner {
 
  private:
   void skip_blanks() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+    while (at_ < text_.size() && kBlanks.has(text_[at_])) ++at_;
   }
 
   bool take(char wanted) {
@@ -36,7 +54,7 @@ class Scanner {
     if (!take('"')) return std::nullopt;
     const std::size_t begin = at_;
     for (;;) {
-      at_ = text_.find_first_of("\"\\", at_);
+      at_ = kStringEnds.find(text_, at_);
       if (at_ == std::string_view::npos) return std::nullopt;
       if (text_[at_] == '"') return text_.substr(begin, at_++ - begin);
       if ((at_ += 2) > text_.size()) return std::nullopt;
@@ -48,7 +66,7 @@ class Scanner {
     const std::size_t begin = at_;
     int depth = 0;
     do {
-      at_ = text_.find_first_of("\"[]{},", at_);
+      at_ = kValueEnds.find(text_, at_);
       if (at_ == std::string_view::npos) return std::nullopt;
       switch (text_[at_]) {
         case '"':

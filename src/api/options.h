@@ -17,8 +17,9 @@ struct ParseOptions {
   Profile profile = Profile::kDatabricks;
   int max_n = 5;
   int max_stop = 16;
-  int max_prompts = 128;      // in one completions call
-  int max_inputs = 2048;      // in one embeddings call
+  int max_prompts = 128;  // in one completions call
+  int max_inputs = 2048;  // in one embeddings call
+  int max_tools = 32;
   int max_top_logprobs = 20;  // chat; above it, kOutOfRange. -1 ("all") only in kOpen
   int max_logprobs = 5;       // completions
   bool one_system_message_first = true;

@@ -32,6 +32,28 @@ void take_last(std::optional<T>& to, std::optional<T>&& from) {
   if (from) to = std::move(from);
 }
 
+// Members that come in several chunks: the last one holds.
+void merge(StringPairs& to, StringPairs&& from) {
+  for (auto& [name, json] : from) {
+    const auto known = std::ranges::find(to, name, &StringPairs::value_type::first);
+    if (known != to.end()) {
+      known->second = std::move(json);
+    } else {
+      to.emplace_back(std::move(name), std::move(json));
+    }
+  }
+}
+
+// Two JSON texts of arrays into one.
+void append_array(std::string& to, std::string&& from) {
+  if (to.size() <= 2) {
+    to = std::move(from);
+  } else if (from.size() > 2) {
+    to.back() = ',';
+    to += std::string_view(from).substr(1);
+  }
+}
+
 void add_call(std::vector<ToolCall>& calls, ToolCallDelta&& delta) {
   if (delta.index < 0) return;
   // A stream numbers its calls one after the other; a gap of thousands is a broken upstream.
@@ -60,6 +82,9 @@ void ChatFold::add(ChatChunk chunk) {
       *choice.message.content += *piece.delta.content;
     }
     if (piece.delta.reasoning_content) choice.reasoning_content += *piece.delta.reasoning_content;
+    append_array(choice.thinking_blocks, std::move(piece.delta.thinking_blocks));
+    merge(choice.message.extra, std::move(piece.delta.extra));
+    merge(choice.extra, std::move(piece.extra));
     if (piece.delta.refusal) {
       if (!choice.refusal) choice.refusal.emplace();
       *choice.refusal += *piece.delta.refusal;
@@ -77,6 +102,7 @@ void ChatFold::add(ChatChunk chunk) {
   }
   take_last(response_.usage, std::move(chunk.usage));
   take_last(response_.prompt_token_ids, std::move(chunk.prompt_token_ids));
+  merge(response_.extra, std::move(chunk.extra));
 }
 
 ChatResponse ChatFold::finish() {
@@ -114,7 +140,9 @@ void CompletionFold::add(CompletionResponse chunk) {
     if (!piece.prompt_logprobs.empty()) choice.prompt_logprobs = std::move(piece.prompt_logprobs);
     take_last(choice.finish_reason, std::move(piece.finish_reason));
     take_last(choice.stop_reason, std::move(piece.stop_reason));
+    merge(choice.extra, std::move(piece.extra));
   }
+  merge(response_.extra, std::move(chunk.extra));
   take_last(response_.usage, std::move(chunk.usage));
   take_last(response_.timings, std::move(chunk.timings));
 }

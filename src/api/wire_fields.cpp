@@ -1,5 +1,8 @@
 #include "api/wire_fields.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 
 namespace tessera::api {
@@ -42,6 +45,11 @@ std::optional<double> maybe_number(const json::object& object, std::string_view 
   return as_number(*value, name);
 }
 
+int index_or(const json::object& object, int otherwise) {
+  const std::int64_t index = maybe_int(object, "index").value_or(otherwise);
+  return std::in_range<int>(index) ? static_cast<int>(index) : otherwise;
+}
+
 const json::array& array_or_empty(const json::object& object, std::string_view name) {
   static const json::array kEmpty;
   const json::value* value = object.if_contains(name);
@@ -54,6 +62,15 @@ const json::object& object_or_empty(const json::object& object, std::string_view
   return value != nullptr && value->is_object() ? value->get_object() : kEmpty;
 }
 
+StringPairs read_extra(const json::object& object, std::initializer_list<std::string_view> known) {
+  StringPairs extra;
+  for (const auto& [name, value] : object) {
+    if (std::ranges::find(known, std::string_view(name)) != known.end()) continue;
+    extra.emplace_back(name, tessera::to_json(value));
+  }
+  return extra;
+}
+
 namespace {
 
 std::optional<Usage> usage_from(const json::object& usage) {
@@ -63,9 +80,15 @@ std::optional<Usage> usage_from(const json::object& usage) {
   out.completion_tokens = maybe_int(usage, "completion_tokens");
   const std::int64_t sum = out.prompt_tokens + out.completion_tokens.value_or(0);
   out.total_tokens = maybe_int(usage, "total_tokens").value_or(sum);
-  out.cached_tokens = maybe_int(object_or_empty(usage, "prompt_tokens_details"), "cached_tokens");
-  out.reasoning_tokens =
-      maybe_int(object_or_empty(usage, "completion_tokens_details"), "reasoning_tokens");
+  const json::object& prompt = object_or_empty(usage, "prompt_tokens_details");
+  const json::object& completion = object_or_empty(usage, "completion_tokens_details");
+  out.cached_tokens = maybe_int(prompt, "cached_tokens");
+  out.cache_write_tokens = maybe_int(prompt, "cache_write_tokens");
+  out.reasoning_tokens = maybe_int(completion, "reasoning_tokens");
+  out.prompt_extra = read_extra(prompt, {"cached_tokens", "cache_write_tokens"});
+  out.completion_extra = read_extra(completion, {"reasoning_tokens"});
+  out.extra = read_extra(usage, {"prompt_tokens", "completion_tokens", "total_tokens",
+                                 "prompt_tokens_details", "completion_tokens_details"});
   return out;
 }
 
@@ -84,7 +107,7 @@ std::optional<Usage> parse_usage(std::string_view text) {
 
 std::optional<FinishReason> read_finish_reason(const json::object& choice) {
   const std::optional<std::string> text = maybe_text(choice, "finish_reason");
-  if (!text) return std::nullopt;
+  if (!text || text->empty()) return std::nullopt;  // "" comes from some who mean null
   for (const FinishReason reason :
        {FinishReason::kStop, FinishReason::kLength, FinishReason::kToolCalls,
         FinishReason::kContentFilter, FinishReason::kFunctionCall}) {

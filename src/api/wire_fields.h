@@ -22,6 +22,7 @@ void write_usage(JsonWriter& w, const std::optional<Usage>& usage, bool null_usa
 void write_finish(JsonWriter& w, const std::optional<FinishReason>& reason,
                   const std::optional<StopReason>& stop);
 void write_timings(JsonWriter& w, const Timings& timings);
+void write_extra(JsonWriter& w, const StringPairs& extra);
 void write_token_ids(JsonWriter& w, std::string_view name,
                      const std::optional<std::vector<std::int32_t>>& ids);
 
@@ -33,8 +34,12 @@ std::optional<std::string> maybe_text(const json::object& object, std::string_vi
 std::int64_t int_or_zero(const json::object& object, std::string_view name);
 std::optional<std::int64_t> maybe_int(const json::object& object, std::string_view name);
 std::optional<double> maybe_number(const json::object& object, std::string_view name);
+// The member "index", when it fits into an int.
+int index_or(const json::object& object, int otherwise);
 const json::array& array_or_empty(const json::object& object, std::string_view name);
 const json::object& object_or_empty(const json::object& object, std::string_view name);
+// Members other than these, as JSON text.
+StringPairs read_extra(const json::object& object, std::initializer_list<std::string_view> known);
 std::optional<Usage> read_usage(const json::object& object);
 std::optional<FinishReason> read_finish_reason(const json::object& choice);
 std::optional<StopReason> read_stop_reason(const json::object& choice);
