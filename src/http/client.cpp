@@ -12,6 +12,7 @@
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <cstring>
 #include <list>
 #include <mutex>
 #include <stdexcept>
@@ -33,6 +34,7 @@ using Protocol = asio::generic::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
 constexpr std::size_t kReadSize = 16u << 10;
+constexpr std::size_t kMaxTunnelHead = 64u << 10;
 constexpr std::chrono::milliseconds kWatchTick{50};
 constexpr Clock::rep kNever = std::numeric_limits<Clock::rep>::max();
 
@@ -58,16 +60,16 @@ bool is_ip(const std::string& host) {
   return !error;
 }
 
-std::string host_header(const Origin& origin) {
-  if (!origin.unix_path.empty()) return origin.host.empty() ? "localhost" : origin.host;
-  std::string host =
-      origin.host.find(':') == std::string::npos ? origin.host : "[" + origin.host + "]";
-  bool usual = origin.port == (origin.scheme == "https" ? 443 : 80);
-  return usual ? host : host + ":" + std::to_string(origin.port);
+// Guarded requests do not use connections that were made without a look at the address.
+std::string pool_key(const Origin& origin) {
+  std::string key = name_of(origin);
+  if (origin.guarded) key += " guarded";
+  return key;
 }
 
-// The head of the request; framing and connection are ours to decide.
-std::string request_head(const ClientRequest& request) {
+// The head of the request; framing and connection are ours to decide. `proxy`: plain HTTP through
+// it (RFC 9112, 3.2.2).
+std::string request_head(const ClientRequest& request, const Proxy* proxy) {
   for (char c : request.target) {
     if (c <= ' ' && c >= 0) {
       throw Error(ErrorKind::kBadValue,
@@ -76,11 +78,16 @@ std::string request_head(const ClientRequest& request) {
   }
   std::string out;
   out.reserve(512);
-  out.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
+  out.append(request.method).append(" ");
+  if (proxy != nullptr) out.append("http://").append(host_header(request.origin));
+  out.append(request.target).append(" HTTP/1.1\r\n");
+  if (proxy != nullptr && !proxy->authorization.empty()) {
+    append_header(out, "proxy-authorization", proxy->authorization);
+  }
   if (!request.headers.get("host")) append_header(out, "host", host_header(request.origin));
   for (const auto& [name, value] : request.headers) {
     if (iequals(name, "content-length") || iequals(name, "transfer-encoding") ||
-        iequals(name, "connection")) {
+        iequals(name, "connection") || iequals(name, "proxy-authorization")) {
       continue;
     }
     append_header(out, name, value);
@@ -94,20 +101,56 @@ std::string request_head(const ClientRequest& request) {
   return out.append("\r\n");
 }
 
+// TLS sessions by origin, so that the next connection there needs no full handshake.
+class TlsSessions {
+ public:
+  ~TlsSessions() {
+    for (auto& [key, session] : sessions_) SSL_SESSION_free(session);
+  }
+  void keep(const std::string& key, SSL_SESSION* session) {  // takes the reference
+    std::lock_guard lock(mutex_);
+    if (sessions_.size() >= kMostSessions && !sessions_.contains(key)) {
+      SSL_SESSION_free(sessions_.begin()->second);
+      sessions_.erase(sessions_.begin());
+    }
+    SSL_SESSION*& place = sessions_[key];
+    if (place != nullptr) SSL_SESSION_free(place);
+    place = session;
+  }
+  void offer(const std::string& key, SSL* tls) {
+    std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(key);
+    if (found != sessions_.end()) SSL_set_session(tls, found->second);
+  }
+
+ private:
+  static constexpr std::size_t kMostSessions = 1024;
+  std::mutex mutex_;  // guards sessions_
+  std::unordered_map<std::string, SSL_SESSION*> sessions_;
+};
+
 // An open connection; watched (Client::Impl::watch) from its making to its end.
 struct Connection {
-  Connection(Socket socket, std::string origin)
-      : transport(std::move(socket)), origin(std::move(origin)) {}
+  Connection(Socket socket, const Origin& target)
+      : transport(std::move(socket)), origin(name_of(target)), key(pool_key(target)) {}
 
   // A moment to be cut at. Written by the request, read by the watch.
   std::atomic<Clock::rep> deadline{kNever};
   std::atomic<bool> timed_out{false};
 
   Transport transport;
-  std::string origin;  // the pool's key, and the name in errors
+  std::string origin;  // the name in errors
+  std::string key;     // the pool's
+  std::shared_ptr<TlsSessions> sessions;
   ByteBuffer in;
   Clock::time_point idle_since;
 };
+
+// Where an SSL keeps its Connection; its application data belongs to Asio.
+int connection_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
 
 // A pooled connection is stale when the peer has closed it or sent what nobody asked for.
 bool is_stale(Connection& connection) {
@@ -117,6 +160,71 @@ bool is_stale(Connection& connection) {
   if (got == 0) return true;
   if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
   return connection.transport.tls() == nullptr;  // TLS 1.3 sends session tickets unasked
+}
+
+asio::awaitable<ErrorCode> write_all(Connection& connection, Gather buffers) {
+  std::size_t left = total_size(buffers);
+  std::size_t done = connection.transport.write_now(buffers);
+  ErrorCode error;
+  while ((left -= done) > 0 && !error) {
+    advance(buffers, done);
+    done = co_await connection.transport.async_write_some(
+        buffers, asio::redirect_error(asio::use_awaitable, error));
+  }
+  co_return error;
+}
+
+asio::awaitable<ErrorCode> read_some(Connection& connection) {
+  ErrorCode error;
+  char* place = connection.in.prepare(kReadSize);
+  std::size_t count = co_await connection.transport.async_read_some(
+      asio::mutable_buffer(place, kReadSize), asio::redirect_error(asio::use_awaitable, error));
+  connection.in.commit(count);
+  co_return error;
+}
+
+asio::ip::address address_of(const Protocol::endpoint& endpoint) {
+  asio::ip::tcp::endpoint tcp;
+  tcp.resize(endpoint.size());
+  std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
+  return tcp.address();
+}
+
+Error forbidden(const Origin& origin) {
+  Error error = bad_gateway(name_of(origin),
+                            "the host is not a public one, and 'allow_private_upstreams' does "
+                            "not name it");
+  error.code = "upstream_forbidden";
+  return error;
+}
+
+// RFC 9110, 9.3.6. The caller has the time limit.
+asio::awaitable<void> open_tunnel(Connection& connection, Origin origin, const Proxy& proxy) {
+  const bool v6 = origin.host.find(':') != std::string::npos;
+  const std::string host = v6 ? "[" + origin.host + "]" : origin.host;
+  const std::string authority = host + ":" + std::to_string(origin.port);
+  std::string head = "CONNECT " + authority + " HTTP/1.1\r\nhost: " + authority + "\r\n";
+  if (!proxy.authorization.empty()) append_header(head, "proxy-authorization", proxy.authorization);
+  head += "\r\n";
+  ErrorCode error = co_await write_all(connection, gather(head));
+  std::size_t scanned = 0;
+  std::optional<std::size_t> end;
+  while (!error && !(end = find_head_end(connection.in.view(), scanned))) {
+    if (connection.in.size() > kMaxTunnelHead) {
+      throw bad_gateway(connection.origin, "the proxy's answer to CONNECT is too large");
+    }
+    error = co_await read_some(connection);
+  }
+  if (error) throw bad_gateway(connection.origin, "the proxy closed the connection");
+  const int status = parse_response_head(connection.in.view().substr(0, *end)).status;
+  if (status / 100 != 2) {
+    throw bad_gateway(connection.origin,
+                      "the proxy refused the connection with status " + std::to_string(status));
+  }
+  connection.in.consume(*end);
+  if (!connection.in.empty()) {
+    throw bad_gateway(connection.origin, "the proxy sent bytes before the upstream was asked");
+  }
 }
 
 }  // namespace
@@ -140,7 +248,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::any_io_executor executor, ClientOptions options)
       : executor(executor), options(std::move(options)), watch_timer(executor) {}
 
-  ConnectionPtr checkout(const std::string& origin);
+  ConnectionPtr checkout(const std::string& key);
   void give_back(ConnectionPtr connection);
   ConnectionPtr adopt(std::unique_ptr<Connection> connection);
   asio::awaitable<ConnectionPtr> connect(Origin origin, std::chrono::milliseconds limit);
@@ -148,6 +256,8 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   asio::awaitable<std::vector<Protocol::endpoint>> resolve(Origin origin,
                                                            std::chrono::milliseconds limit);
   asio::ssl::context& tls_context();
+  asio::awaitable<Socket> connect_socket(Origin origin, Origin target);
+  asio::awaitable<void> greet_tls(Connection& connection, Origin origin);
   void set_deadline(Connection& connection, std::chrono::milliseconds limit);
   void start_watch();  // with watch_mutex held
   void watch();
@@ -161,6 +271,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
 
   std::once_flag tls_once;
   std::optional<asio::ssl::context> tls;
+  const std::shared_ptr<TlsSessions> sessions = std::make_shared<TlsSessions>();
 
   std::mutex watch_mutex;  // guards watched and watch_timer
   std::list<Connection*> watched;
@@ -211,12 +322,12 @@ void Client::Impl::set_deadline(Connection& connection, std::chrono::millisecond
   }
 }
 
-Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& origin) {
+Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& key) {
   std::list<ConnectionPtr> stale;  // closed after the lock is released
   ConnectionPtr found{nullptr, {}};
   auto oldest = Clock::now() - options.idle_timeout;
   std::lock_guard lock(pool_mutex);
-  auto entry = idle.find(origin);
+  auto entry = idle.find(key);
   if (entry == idle.end()) return found;
   auto& list = entry->second;
   while (!list.empty() && !found) {
@@ -241,12 +352,22 @@ void Client::Impl::give_back(ConnectionPtr connection) {
   connection->idle_since = Clock::now();
   std::lock_guard lock(pool_mutex);
   if (closed) return;
-  auto& list = idle[connection->origin];
+  auto& list = idle[connection->key];
   if (list.size() < options.max_idle_per_origin) list.push_back(std::move(connection));
 }
 
 asio::ssl::context& Client::Impl::tls_context() {
-  std::call_once(tls_once, [this] { tls.emplace(make_client_tls(options.ca_file)); });
+  std::call_once(tls_once, [this] {
+    tls.emplace(make_client_tls(options.ca_file));
+    SSL_CTX* context = tls->native_handle();
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
+      auto* connection = static_cast<Connection*>(SSL_get_ex_data(ssl, connection_index()));
+      if (connection == nullptr) return 0;
+      connection->sessions->keep(connection->key, session);
+      return 1;
+    });
+  });
   return *tls;
 }
 
@@ -285,7 +406,8 @@ asio::awaitable<std::vector<Protocol::endpoint>> Client::Impl::resolve(
   co_return std::move(answer->endpoints);
 }
 
-asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
+// To `origin`, which is the target itself or the proxy on the way to it.
+asio::awaitable<Socket> Client::Impl::connect_socket(Origin origin, Origin target) {
   std::vector<Protocol::endpoint> endpoints;
   ErrorCode error;
   if (!origin.unix_path.empty()) {
@@ -299,6 +421,14 @@ asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
   } else {
     endpoints = co_await resolve(origin, std::chrono::hours(1));  // the caller has the limit
   }
+  if (origin.guarded && origin.unix_path.empty()) {
+    std::vector<Protocol::endpoint> allowed;
+    for (const auto& endpoint : endpoints) {
+      if (options.addresses.allows(origin.host, address_of(endpoint))) allowed.push_back(endpoint);
+    }
+    if (allowed.empty()) throw forbidden(origin);
+    endpoints = std::move(allowed);
+  }
   Socket socket(executor);
   for (const auto& endpoint : endpoints) {
     socket = Socket(executor);
@@ -306,25 +436,48 @@ asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
     co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
     if (!error) break;
   }
-  if (error) throw bad_gateway(name_of(origin), "cannot connect: " + error.message());
+  if (error) {
+    std::string way = name_of(origin) == name_of(target) ? "" : " to the proxy " + name_of(origin);
+    throw bad_gateway(name_of(target), "cannot connect" + way + ": " + error.message());
+  }
   ErrorCode ignored;
   if (origin.unix_path.empty()) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.non_blocking(true, ignored);
-  auto connection = std::make_unique<Connection>(std::move(socket), name_of(origin));
+  co_return socket;
+}
+
+asio::awaitable<void> Client::Impl::greet_tls(Connection& connection, Origin origin) {
+  ErrorCode error, ignored;
+  connection.transport.enable_tls(tls_context());
+  auto& tls = *connection.transport.tls();
+  SSL* ssl = tls.native_handle();
+  connection.sessions = sessions;
+  SSL_set_ex_data(ssl, connection_index(), &connection);
+  sessions->offer(connection.key, ssl);
+  if (!is_ip(origin.host)) SSL_set_tlsext_host_name(ssl, origin.host.c_str());
+  tls.set_verify_callback(asio::ssl::host_name_verification(origin.host), ignored);
+  co_await tls.async_handshake(asio::ssl::stream_base::client,
+                               asio::redirect_error(asio::use_awaitable, error));
+  if (!error) co_return;
+  std::string reason = error.message();
+  if (long verify = SSL_get_verify_result(ssl); verify != X509_V_OK) {
+    reason = X509_verify_cert_error_string(verify);
+  }
+  throw bad_gateway(connection.origin, "TLS handshake failed: " + reason);
+}
+
+asio::awaitable<std::unique_ptr<Connection>> Client::Impl::open(Origin origin) {
+  const Proxy* proxy = options.proxy.choose(origin);
+  Origin first = origin;
+  if (proxy != nullptr) {
+    if (origin.guarded && !options.addresses.allows_name(origin.host)) throw forbidden(origin);
+    first = Origin{.scheme = "http", .host = proxy->host, .port = proxy->port};
+  }
+  Socket socket = co_await connect_socket(first, origin);
+  auto connection = std::make_unique<Connection>(std::move(socket), origin);
   if (origin.scheme == "https") {
-    connection->transport.enable_tls(tls_context());
-    auto& tls = *connection->transport.tls();
-    if (!is_ip(origin.host)) SSL_set_tlsext_host_name(tls.native_handle(), origin.host.c_str());
-    tls.set_verify_callback(asio::ssl::host_name_verification(origin.host), ignored);
-    co_await tls.async_handshake(asio::ssl::stream_base::client,
-                                 asio::redirect_error(asio::use_awaitable, error));
-    if (error) {
-      std::string reason = error.message();
-      if (long verify = SSL_get_verify_result(tls.native_handle()); verify != X509_V_OK) {
-        reason = X509_verify_cert_error_string(verify);
-      }
-      throw bad_gateway(name_of(origin), "TLS handshake failed: " + reason);
-    }
+    if (proxy != nullptr) co_await open_tunnel(*connection, origin, *proxy);
+    co_await greet_tls(*connection, origin);
   }
   co_return connection;
 }
@@ -334,13 +487,15 @@ asio::awaitable<Client::Impl::ConnectionPtr> Client::Impl::connect(
   std::string what = "Upstream " + name_of(origin) + ": no connection in " + seconds(limit) + ".";
   try {
     // On a strand of its own: the caller may run on a bare pool.
+    asio::any_io_executor own = executor;
+    if (!options.single_threaded) own = asio::make_strand(executor);
     auto connection = co_await asio::co_spawn(
-        asio::make_strand(executor), with_timeout(limit, open(std::move(origin)), std::move(what)),
+        std::move(own), with_timeout(limit, open(std::move(origin)), std::move(what)),
         asio::use_awaitable);
     co_return adopt(std::move(connection));
   } catch (const Error& error) {
     Error unreachable = error;
-    unreachable.code = "upstream_unreachable";
+    if (unreachable.code.empty()) unreachable.code = "upstream_unreachable";
     throw unreachable;
   }
 }
@@ -365,27 +520,6 @@ Error describe(const Connection& connection, const ErrorCode& error, const std::
   return bad_gateway(connection.origin, ended
                                             ? "the connection was closed before " + waited_for
                                             : error.message() + " while waiting for " + waited_for);
-}
-
-asio::awaitable<ErrorCode> write_all(Connection& connection, Gather buffers) {
-  std::size_t left = total_size(buffers);
-  std::size_t done = connection.transport.write_now(buffers);
-  ErrorCode error;
-  while ((left -= done) > 0 && !error) {
-    advance(buffers, done);
-    done = co_await connection.transport.async_write_some(
-        buffers, asio::redirect_error(asio::use_awaitable, error));
-  }
-  co_return error;
-}
-
-asio::awaitable<ErrorCode> read_some(Connection& connection) {
-  ErrorCode error;
-  char* place = connection.in.prepare(kReadSize);
-  std::size_t count = co_await connection.transport.async_read_some(
-      asio::mutable_buffer(place, kReadSize), asio::redirect_error(asio::use_awaitable, error));
-  connection.in.commit(count);
-  co_return error;
 }
 
 asio::awaitable<Outcome> exchange(Connection& connection, const std::string& head,
@@ -530,9 +664,10 @@ Client::~Client() {
 
 asio::awaitable<ClientResponse> Client::send(ClientRequest request) {
   auto impl = impl_;
-  std::string head = request_head(request);
-  std::string origin = name_of(request.origin);
-  Impl::ConnectionPtr connection = impl->checkout(origin);
+  const Proxy* proxy = impl->options.proxy.choose(request.origin);
+  if (request.origin.scheme == "https") proxy = nullptr;  // a tunnel: the upstream reads the head
+  std::string head = request_head(request, proxy);
+  Impl::ConnectionPtr connection = impl->checkout(pool_key(request.origin));
   for (bool reused = connection != nullptr;; reused = false) {
     if (!connection) connection = co_await impl->connect(request.origin, request.timeouts.connect);
     impl->set_deadline(*connection, request.timeouts.first_byte);
@@ -552,6 +687,14 @@ asio::awaitable<ClientResponse> Client::send(ClientRequest request) {
     response.headers = std::move(outcome.head.headers);
     co_return response;
   }
+}
+
+std::string host_header(const Origin& origin) {
+  if (!origin.unix_path.empty()) return origin.host.empty() ? "localhost" : origin.host;
+  std::string host =
+      origin.host.find(':') == std::string::npos ? origin.host : "[" + origin.host + "]";
+  bool usual = origin.port == (origin.scheme == "https" ? 443 : 80);
+  return usual ? host : host + ":" + std::to_string(origin.port);
 }
 
 std::pair<Origin, std::string> parse_url(std::string_view url) {

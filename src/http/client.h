@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "http/address_policy.h"
 #include "http/message.h"
+#include "http/proxy.h"
 
 namespace tessera::http {
 
@@ -15,11 +17,14 @@ struct Origin {
   std::string host;
   std::uint16_t port = 80;
   std::string unix_path;  // not empty: connect there; host is only the Host header
+  bool guarded = false;   // only to addresses that ClientOptions::addresses allows
   bool operator==(const Origin&) const = default;
 };
 
 // "https://host:port/base/path" to origin and path; throws Error(kBadValue).
 std::pair<Origin, std::string> parse_url(std::string_view url);
+// "host", or "host:port" where the port is not the scheme's: the value of Host, as it is sent.
+std::string host_header(const Origin& origin);
 
 struct ClientTimeouts {
   std::chrono::milliseconds connect{5'000};
@@ -50,6 +55,11 @@ struct ClientOptions {
   std::size_t max_idle_per_origin = 256;  // kept open for the next request
   std::chrono::milliseconds idle_timeout{30'000};
   std::size_t max_head_bytes = 1u << 20;  // of responses
+  // For guarded origins; looked at after the name is resolved, for the address that is connected
+  // to. Through a proxy, which resolves names itself, only the name can be looked at.
+  AddressPolicy addresses;
+  ProxySettings proxy;
+  bool single_threaded = false;  // the executor runs on one thread: no strands
 };
 
 // Any thread may send; a response is read by one coroutine at a time. https verifies certificate
@@ -61,7 +71,8 @@ class Client {
 
   // Throws Error(kUpstreamBadGateway) when the connection cannot be made or breaks, and
   // Error(kDeadlineExceeded) when a timeout passes; with code "upstream_unreachable" when no
-  // connection was made (name, address, TLS), so that nothing can have been sent. A pooled
+  // connection was made (name, address, TLS, proxy), so that nothing can have been sent, and
+  // "upstream_forbidden" when the address is not allowed. No redirect is followed. A pooled
   // connection that turns out to be closed before the first byte is replaced once, silently.
   // Cancelling the coroutine, or dropping the response's body before its end, closes the
   // connection.

@@ -5,6 +5,12 @@
 #include <openssl/x509v3.h>
 #include <sys/un.h>
 
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <mutex>
+
 #include "base/error.h"
 #include "http/test_support.h"
 #include "http/timeout.h"
@@ -86,6 +92,10 @@ class ScriptedServer {
   std::uint16_t port() const { return port_; }
   int connections() const { return connections_; }
   int requests() const { return requests_; }
+  std::string last() const {  // the last request's head
+    std::lock_guard lock(mutex_);
+    return last_;
+  }
 
  private:
   void run() {
@@ -105,7 +115,7 @@ class ScriptedServer {
       ::close(peer);
     }
   }
-  static bool read_request(int peer, std::string& seen) {
+  bool read_request(int peer, std::string& seen) {
     std::size_t end;
     while ((end = seen.find("\r\n\r\n")) == std::string::npos) {
       char bytes[4096];
@@ -113,6 +123,8 @@ class ScriptedServer {
       if (got <= 0) return false;
       seen.append(bytes, static_cast<std::size_t>(got));
     }
+    std::lock_guard lock(mutex_);
+    last_ = seen.substr(0, end + 4);
     seen.erase(0, end + 4);
     return true;
   }
@@ -121,6 +133,8 @@ class ScriptedServer {
   int fd_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<int> connections_{0}, requests_{0};
+  mutable std::mutex mutex_;  // guards last_
+  std::string last_;
   std::thread thread_;
 };
 
@@ -384,6 +398,153 @@ TEST_F(HttpClient, Tls) {
   EXPECT_EQ(failure_of(request).kind, ErrorKind::kUpstreamBadGateway);
   options.tls->private_key_pem_path = "/nonexistent";
   EXPECT_THROW(Server(pool_.get_executor(), router_, options), Error);
+}
+
+TEST_F(HttpClient, GuardedRequestsReachPublicAddressesOnly) {
+  start();
+  ClientRequest request = to(server_->port(), "POST", "/echo", "x");
+  EXPECT_EQ(run(request).body, "x");
+  // The pooled connection to the same place is not for guarded requests.
+  request.origin.guarded = true;
+  for (const char* host : {"127.0.0.1", "localhost"}) {
+    request.origin.host = host;
+    const Error error = failure_of(request);
+    EXPECT_EQ(error.kind, ErrorKind::kUpstreamBadGateway) << error.message;
+    EXPECT_EQ(error.code, "upstream_forbidden");
+  }
+  client_.reset();
+  client({.addresses = AddressPolicy({"127.0.0.0/8", "::1"})});
+  EXPECT_EQ(run(request).body, "x");
+  client_.reset();
+  client({.addresses = AddressPolicy({"localhost"})});
+  EXPECT_EQ(run(request).body, "x");
+  request.origin.host = "127.0.0.1";
+  EXPECT_EQ(failure_of(request).code, "upstream_forbidden");
+}
+
+TEST_F(HttpClient, RedirectsAreNotFollowed) {
+  ScriptedServer server(
+      {{{"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\n"
+         "content-length: 0\r\n\r\n"}}});
+  const Reply reply = run(to(server.port()));
+  EXPECT_EQ(reply.status, 302);
+  EXPECT_EQ(server.requests(), 1);
+}
+
+TEST_F(HttpClient, PlainRequestsThroughAProxy) {
+  ScriptedServer proxy({{{"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"}}});
+  client({.proxy = ProxySettings("http://u:p@127.0.0.1:" + std::to_string(proxy.port()), "", "")});
+  ClientRequest request = to(81, "GET", "/path?q=1");
+  request.origin.host = "api.example";
+  request.origin.guarded = true;  // the proxy's own address is the administrator's affair
+  EXPECT_EQ(run(request).body, "ok");
+  EXPECT_NE(proxy.last().find("GET http://api.example:81/path?q=1 HTTP/1.1\r\n"), std::string::npos)
+      << proxy.last();
+  EXPECT_NE(proxy.last().find("proxy-authorization: Basic dTpw\r\n"), std::string::npos);
+  EXPECT_NE(proxy.last().find("host: api.example:81\r\n"), std::string::npos);
+  request.origin.host = "169.254.169.254";
+  EXPECT_EQ(failure_of(request).code, "upstream_forbidden");
+}
+
+// A proxy that opens tunnels: reads the CONNECT, then passes bytes in both directions.
+class TunnelProxy {
+ public:
+  explicit TunnelProxy(asio::any_io_executor executor, std::uint16_t target)
+      : target_(target),
+        acceptor_(asio::make_strand(executor), {asio::ip::address_v4::loopback(), 0}) {
+    done_ = asio::co_spawn(acceptor_.get_executor(), serve(), asio::use_future);
+  }
+  ~TunnelProxy() {
+    asio::post(acceptor_.get_executor(), [this] {
+      acceptor_.close();
+      for (auto& socket : open_) socket->close();
+    });
+    done_.wait();
+  }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  std::string head() const { return head_; }  // once a request went through
+
+ private:
+  using Tcp = asio::ip::tcp;
+  asio::awaitable<void> serve() {
+    try {
+      for (;;) {
+        auto client =
+            std::make_shared<Tcp::socket>(co_await acceptor_.async_accept(asio::use_awaitable));
+        char byte = 0;
+        std::string head;
+        while (!head.ends_with("\r\n\r\n")) {
+          co_await client->async_read_some(asio::mutable_buffer(&byte, 1), asio::use_awaitable);
+          head += byte;
+        }
+        head_ = head;
+        auto upstream = std::make_shared<Tcp::socket>(acceptor_.get_executor());
+        const Tcp::endpoint endpoint(asio::ip::address_v4::loopback(), target_);
+        co_await upstream->async_connect(endpoint, asio::use_awaitable);
+        const std::string ok = "HTTP/1.1 200 Connection established\r\n\r\n";
+        co_await asio::async_write(*client, asio::buffer(ok), asio::use_awaitable);
+        open_.push_back(client);
+        open_.push_back(upstream);
+        asio::co_spawn(acceptor_.get_executor(), pass(client, upstream), asio::detached);
+        asio::co_spawn(acceptor_.get_executor(), pass(upstream, client), asio::detached);
+      }
+    } catch (const boost::system::system_error&) {
+    }
+  }
+  static asio::awaitable<void> pass(std::shared_ptr<Tcp::socket> from,
+                                    std::shared_ptr<Tcp::socket> to) {
+    try {
+      char bytes[4096];
+      for (;;) {
+        const std::size_t count =
+            co_await from->async_read_some(asio::buffer(bytes), asio::use_awaitable);
+        co_await asio::async_write(*to, asio::buffer(bytes, count), asio::use_awaitable);
+      }
+    } catch (const boost::system::system_error&) {
+    }
+    boost::system::error_code ignored;
+    to->shutdown(Tcp::socket::shutdown_send, ignored);
+  }
+
+  std::uint16_t target_;
+  std::string head_;
+  Tcp::acceptor acceptor_;
+  std::vector<std::shared_ptr<Tcp::socket>> open_;
+  std::future<void> done_;
+};
+
+TEST_F(HttpClient, TlsThroughAProxy) {
+  TempFolder folder;
+  ServerOptions options;
+  options.tls = make_certificate(folder.path);
+  start(options);
+  {
+    TunnelProxy proxy(pool_.get_executor(), server_->port());
+    client({.ca_file = options.tls->certificate_pem_path,
+            .max_idle_per_origin = 0,
+            .proxy = ProxySettings("", "127.0.0.1:" + std::to_string(proxy.port()), "")});
+    ClientRequest request = to(server_->port(), "POST", "/echo", "secret");
+    request.origin.scheme = "https";
+    request.origin.host = "localhost";
+    EXPECT_EQ(run(request).body, "secret");
+    EXPECT_NE(proxy.head().find("CONNECT localhost:" + std::to_string(server_->port())),
+              std::string::npos);
+    // A new connection takes the session up; the name is checked as before.
+    EXPECT_EQ(run(request).body, "secret");
+    request.origin.host = "other.example";
+    EXPECT_NE(failure_of(request).message.find("TLS handshake failed"), std::string::npos);
+    client_.reset();
+  }
+  ScriptedServer refusing(
+      {{{"HTTP/1.1 407 Proxy Authentication Required\r\n"
+         "content-length: 0\r\n\r\n"}}});
+  client({.proxy = ProxySettings("", "127.0.0.1:" + std::to_string(refusing.port()), "")});
+  ClientRequest request = to(443);
+  request.origin.scheme = "https";
+  request.origin.host = "api.example";
+  const Error refused = failure_of(request);
+  EXPECT_EQ(refused.code, "upstream_unreachable");
+  EXPECT_NE(refused.message.find("407"), std::string::npos) << refused.message;
 }
 
 TEST_F(HttpClient, DroppedBodyClosesTheConnection) {

@@ -1,5 +1,7 @@
 #include "http/sse.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace tessera::http {
@@ -31,6 +33,13 @@ std::vector<SseEvent> SseParser::feed(std::string_view bytes) {
       buffer_.clear();
     }
   }
+  return events;
+}
+
+std::vector<SseEvent> SseParser::finish() {
+  std::vector<SseEvent> events;
+  if (!buffer_.empty()) line(std::exchange(buffer_, {}), events);
+  if (has_data_) line({}, events);
   return events;
 }
 

@@ -21,6 +21,9 @@ class SseParser {
   // Throws Error(kUpstreamBadGateway) when one event exceeds max_event_bytes.
   explicit SseParser(std::size_t max_event_bytes = 8u << 20);
   std::vector<SseEvent> feed(std::string_view bytes);
+  // The upstream has ended: an event whose blank line did not come. (The standard drops it; some
+  // providers leave the last blank line out.)
+  std::vector<SseEvent> finish();
 
  private:
   void line(std::string_view text, std::vector<SseEvent>& out);

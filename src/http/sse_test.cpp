@@ -45,5 +45,19 @@ TEST(Sse, LimitPerEvent) {
 
 TEST(Sse, Data) { EXPECT_EQ(sse_data("{}"), "data: {}\n\n"); }
 
+TEST(Sse, EventWithoutItsBlankLineAtTheEnd) {
+  for (const char* text : {"data: a\n", "data: a", "event: x\ndata: a\r"}) {
+    SseParser parser;
+    EXPECT_TRUE(parser.feed(text).empty());
+    const auto events = parser.finish();
+    ASSERT_EQ(events.size(), 1u) << text;
+    EXPECT_EQ(events[0].data, "a");
+    EXPECT_TRUE(parser.finish().empty());
+  }
+  SseParser whole;
+  whole.feed("data: a\n\n: comment");
+  EXPECT_TRUE(whole.finish().empty());
+}
+
 }  // namespace
 }  // namespace tessera::http

@@ -68,6 +68,8 @@ ssl::context make_client_tls(const std::string& ca_file) {
     check(error, "file of certificate authorities", ca_file);
   }
   context.set_verify_mode(ssl::verify_peer);
+  constexpr unsigned char kHttp11[] = "\x08http/1.1";  // ALPN: length, name
+  SSL_CTX_set_alpn_protos(context.native_handle(), kHttp11, sizeof(kHttp11) - 1);
   return context;
 }
 
