@@ -38,13 +38,24 @@ void check(int result, const char* what) {
 
 }  // namespace
 
+namespace {
+
+// EVP_sha256() would look its implementation up anew in each use, which costs more than hashing a
+// token does.
+const EVP_MD* sha256_implementation() {
+  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return fetched;
+}
+
+}  // namespace
+
 struct Sha256::Impl {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   ~Impl() { EVP_MD_CTX_free(context); }
 };
 
 Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
-  check(EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr), "SHA-256");
+  check(EVP_DigestInit_ex2(impl_->context, sha256_implementation(), nullptr), "SHA-256");
 }
 Sha256::~Sha256() = default;
 
@@ -59,7 +70,8 @@ Digest256 Sha256::finish() {
 }
 
 Digest256 sha256(std::string_view bytes) {
-  Sha256 hash;
+  thread_local Sha256 hash;  // its context is used again
+  check(EVP_DigestInit_ex2(hash.impl_->context, sha256_implementation(), nullptr), "SHA-256");
   hash.update(bytes);
   return hash.finish();
 }

@@ -28,6 +28,7 @@ class Sha256 {
   Digest256 finish();
 
  private:
+  friend Digest256 sha256(std::string_view bytes);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

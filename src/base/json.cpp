@@ -97,7 +97,7 @@ bool is_huge_integer(const json::value& value) {
 
 }  // namespace
 
-json::value parse_json(std::string_view text) {
+json::value parse_json(std::string_view text, json::storage_ptr storage) {
   std::size_t skipped = 0;
   if (text.substr(0, 3) == kByteOrderMark) {
     text.remove_prefix(3);
@@ -105,7 +105,9 @@ json::value parse_json(std::string_view text) {
   }
   json::parse_options options;
   options.max_depth = kMaxDepth;
-  json::parser parser({}, options);
+  unsigned char scratch[4096];  // the parser's stack; it goes to the heap when this is full
+  json::parser parser({}, options, scratch);
+  parser.reset(std::move(storage));
   json::error_code error;
   std::size_t consumed = parser.write_some(text.data(), text.size(), error);
   if (error == json::error::exponent_overflow) throw_overflow(skipped + consumed);
@@ -120,8 +122,8 @@ json::value parse_json(std::string_view text) {
   return value;
 }
 
-json::object parse_json_object(std::string_view text) {
-  json::value value = parse_json(text);
+json::object parse_json_object(std::string_view text, json::storage_ptr storage) {
+  json::value value = parse_json(text, std::move(storage));
   if (!value.is_object()) {
     throw Error(ErrorKind::kBadJson, "Bad request: the body must be a JSON object, but it is " +
                                          std::string(type_name(value)));

@@ -17,9 +17,9 @@ namespace json = boost::json;
 
 // Throws Error(kBadJson) with the parser's reason and the byte offset; Error(kOutOfRange) for a
 // number that overflows a double. A byte-order mark at the start is skipped.
-json::value parse_json(std::string_view text);
+json::value parse_json(std::string_view text, json::storage_ptr storage = {});
 // The same, for a body: anything but an object at top level is Error(kBadJson).
-json::object parse_json_object(std::string_view text);
+json::object parse_json_object(std::string_view text, json::storage_ptr storage = {});
 
 // Compact JSON, UTF-8 unescaped, keys in order, doubles with the shortest digits that round-trip.
 // Invalid UTF-8 becomes U+FFFD and non-finite numbers null, so the result is always valid JSON.

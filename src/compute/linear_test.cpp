@@ -304,6 +304,26 @@ TEST_P(LinearKinds, ConvertsToOtherFormatsAtLoad) {
   }
 }
 
+TEST_P(LinearKinds, RowsReadBackAreTheStoredOnes) {
+  const DType dtype = GetParam().dtype;
+  ThreadPool pool(2);
+  for (const int out : {16, 40, 75}) {
+    const Stored first(dtype, out, 256, 71), second(dtype, 5, 256, 72);
+    const RawTensor parts[] = {first.tensor, second.tensor};
+    for (const WeightFormat format : {WeightFormat::kStored, WeightFormat::kF32}) {
+      const Linear linear = Linear::pack(parts, {}, format, pool);
+      for (int r = 0; r < out + 5; ++r) {
+        Floats row(256);
+        linear.read_row(r, row.data());
+        const float* wanted = r < out ? first.values.data() + std::size_t{256} * r
+                                      : second.values.data() + std::size_t{256} * (r - out);
+        for (int k = 0; k < 256; ++k) ASSERT_EQ(row[k], wanted[k]) << out << " " << r << " " << k;
+      }
+      EXPECT_THROW(linear.read_row(out + 5, nullptr), Error);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, LinearKinds, testing::ValuesIn(all_cases()), case_name);
 
 class LinearOnEach : public testing::TestWithParam<std::string> {
