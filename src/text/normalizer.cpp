@@ -123,6 +123,26 @@ std::string bert(std::string_view text, const Bert& step) {
   return out;
 }
 
+std::string precompiled(std::string_view text, const Charsmap& charsmap) {
+  std::string out;
+  out.reserve(text.size());
+  for_each_grapheme(text, [&](std::string_view grapheme) {
+    if (grapheme.size() < 6) {
+      if (const auto rule = charsmap.shortest(grapheme)) {
+        out += rule->replacement;
+        return;
+      }
+    }
+    for (std::size_t i = 0; i < grapheme.size();) {
+      const std::string_view character = grapheme.substr(i, lead_length(grapheme[i]));
+      const auto rule = charsmap.shortest(character);
+      out += rule ? rule->replacement : character;
+      i += character.size();
+    }
+  });
+  return out;
+}
+
 struct Apply {
   std::string text;
 
@@ -159,6 +179,8 @@ struct Apply {
     return text.substr(begin, end - begin);
   }
   std::string operator()(const Bert& step) { return bert(text, step); }
+  std::string operator()(const Precompiled& step) { return precompiled(text, *step.charsmap); }
+  std::string operator()(const SentencePieceNormalizer& step) { return step.apply(text); }
 };
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "text/charsmap.h"
 #include "text/regex.h"
+#include "text/sentencepiece_normalizer.h"
 #include "text/unicode.h"
 
 namespace tessera {
@@ -47,6 +49,11 @@ struct Strip {
 struct Bert {
   bool clean_text, handle_chinese_chars, strip_accents, lowercase;
 };
+// A SentencePiece charsmap as the tokenizers library applies it: the shortest rule of each grapheme
+// of at most five bytes, else that of each of its characters.
+struct Precompiled {
+  std::shared_ptr<const Charsmap> charsmap;
+};
 
 }  // namespace normalizers
 
@@ -54,7 +61,7 @@ class Normalizer {
  public:
   using Step = std::variant<normalizers::Prepend, normalizers::Replace, normalizers::Form,
                             normalizers::Lowercase, normalizers::StripAccents, normalizers::Strip,
-                            normalizers::Bert>;
+                            normalizers::Bert, normalizers::Precompiled, SentencePieceNormalizer>;
 
   void add(Step step) { steps_.push_back(std::move(step)); }
   bool empty() const { return steps_.empty(); }

@@ -11,8 +11,12 @@ namespace tessera {
 
 SentencePieceBpe::SentencePieceBpe(std::shared_ptr<const Vocabulary> vocabulary,
                                    std::span<const float> scores, std::vector<bool> unused,
-                                   std::optional<std::int32_t> unk)
-    : vocabulary_(std::move(vocabulary)), unused_(std::move(unused)), unk_(unk) {
+                                   std::optional<std::int32_t> unk,
+                                   std::shared_ptr<const ByteTrie> user_defined)
+    : vocabulary_(std::move(vocabulary)),
+      unused_(std::move(unused)),
+      unk_(unk),
+      user_defined_(std::move(user_defined)) {
   std::vector<float> order(scores.begin(), scores.end());
   std::sort(order.begin(), order.end(), std::greater<>{});
   order.erase(std::unique(order.begin(), order.end()), order.end());
@@ -35,14 +39,22 @@ void SentencePieceBpe::encode(std::string_view piece, std::vector<std::int32_t>&
   struct Symbol {
     std::uint32_t begin, length;
     std::int32_t previous, next;
+    bool frozen = false;       // user-defined: stays as it is
     std::int32_t merged = -1;  // the piece that this symbol and the next would form
   };
   std::vector<Symbol> symbols;
   for (std::size_t i = 0; i < piece.size();) {
-    const auto length =
+    std::uint32_t length =
         static_cast<std::uint32_t>(std::min(lead_length(piece[i]), piece.size() - i));
+    bool frozen = false;
+    if (user_defined_) {
+      std::int32_t ignored;
+      const std::size_t end = user_defined_->longest_match(piece, i, ignored);
+      frozen = end != std::string_view::npos;
+      if (frozen) length = static_cast<std::uint32_t>(end - i);
+    }
     const auto at = static_cast<std::int32_t>(symbols.size());
-    symbols.push_back({static_cast<std::uint32_t>(i), length, at - 1, at + 1});
+    symbols.push_back({static_cast<std::uint32_t>(i), length, at - 1, at + 1, frozen});
     i += length;
   }
   if (symbols.empty()) return;
@@ -58,7 +70,7 @@ void SentencePieceBpe::encode(std::string_view piece, std::vector<std::int32_t>&
   const auto renew = [&](std::int32_t i) {
     Symbol& left = symbols[i];
     left.merged = -1;
-    if (left.next >= n) return;
+    if (left.next >= n || left.frozen || symbols[left.next].frozen) return;
     const std::uint32_t length = left.length + symbols[left.next].length;
     if (length > model.longest()) return;
     const std::string_view text = piece.substr(left.begin, length);
@@ -84,33 +96,39 @@ void SentencePieceBpe::encode(std::string_view piece, std::vector<std::int32_t>&
   }
 
   bool last_unknown = false;
-  const auto emit = [&](const auto& self, std::string_view text) -> void {
-    const std::int32_t id = model.find_or_negative(text);
-    if (id >= 0 && any_unused_ && unused_[id]) {
-      if (const auto half = halves.find(text); half != halves.end()) {
-        self(self, text.substr(0, half->second));
-        self(self, text.substr(half->second));
-        return;
+  std::vector<std::string_view> waiting;  // parts of an unused piece, the first on top
+  const auto emit = [&](std::string_view whole) {
+    waiting.assign(1, whole);
+    while (!waiting.empty()) {
+      const std::string_view text = waiting.back();
+      waiting.pop_back();
+      const std::int32_t id = model.find_or_negative(text);
+      if (id >= 0 && any_unused_ && unused_[id]) {
+        if (const auto half = halves.find(text); half != halves.end()) {
+          waiting.push_back(text.substr(half->second));
+          waiting.push_back(text.substr(0, half->second));
+          continue;
+        }
       }
-    }
-    if (id >= 0) {
-      ids.push_back(id);
-      last_unknown = false;
-      return;
-    }
-    const bool bytes = std::all_of(text.begin(), text.end(), [&](char c) {
-      return byte_ids_[static_cast<unsigned char>(c)] >= 0;
-    });
-    if (bytes) {
-      for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-      last_unknown = false;
-    } else if (unk_) {
-      if (!last_unknown) ids.push_back(*unk_);
-      last_unknown = true;
+      if (id >= 0) {
+        ids.push_back(id);
+        last_unknown = false;
+        continue;
+      }
+      const bool bytes = std::all_of(text.begin(), text.end(), [&](char c) {
+        return byte_ids_[static_cast<unsigned char>(c)] >= 0;
+      });
+      if (bytes) {
+        for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+        last_unknown = false;
+      } else if (unk_) {
+        if (!last_unknown) ids.push_back(*unk_);
+        last_unknown = true;
+      }
     }
   };
   for (std::int32_t i = 0; i < n; i = symbols[i].next) {
-    emit(emit, piece.substr(symbols[i].begin, symbols[i].length));
+    emit(piece.substr(symbols[i].begin, symbols[i].length));
   }
 }
 

@@ -1,6 +1,7 @@
 // Text to token ids and back. Immutable after load, safe from any thread.
 //
-// Sources: Hugging Face tokenizer.json; GGUF vocabularies (tokenizer.ggml.*).
+// Sources: Hugging Face tokenizer.json; tokenizer.model (SentencePiece, or tiktoken ranks); GGUF
+// vocabularies (tokenizer.ggml.*).
 #pragma once
 
 #include <cstdint>
@@ -61,11 +62,15 @@ class Tokenizer {
   virtual const std::vector<std::pair<std::string, std::string>>& special_tokens() const = 0;
 };
 
-// `folder` holds tokenizer.json, optionally tokenizer_config.json and special_tokens_map.json.
+// `folder` holds tokenizer.json or else tokenizer.model, optionally tokenizer_config.json,
+// special_tokens_map.json and added_tokens.json.
 // Throws Error(kBadModelFile | kUnsupportedModel) naming file, component and value.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 std::unique_ptr<const Tokenizer> make_tokenizer(std::string_view tokenizer_json,
                                                 std::string_view tokenizer_config_json = {});
 std::unique_ptr<const Tokenizer> make_tokenizer(const GgufVocabulary& vocabulary);
+// The bytes of a tokenizer.model: a SentencePiece model or a tiktoken rank file.
+std::unique_ptr<const Tokenizer> make_tokenizer_from_model(
+    std::string_view tokenizer_model, std::string_view tokenizer_config_json = {});
 
 }  // namespace tessera

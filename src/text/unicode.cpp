@@ -1,10 +1,13 @@
 #include "text/unicode.h"
 
+#include <unicode/brkiter.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
+#include <unicode/utext.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "base/error.h"
 #include "text/utf8.h"
@@ -63,6 +66,31 @@ void append_lower(std::string& out, char32_t c) {
     return;
   }
   append_utf8(out, u_tolower(static_cast<UChar32>(c)));
+}
+
+void for_each_grapheme(std::string_view text, const std::function<void(std::string_view)>& handle) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+  UText* source =
+      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status);
+  if (U_SUCCESS(status)) breaks->setText(source, status);
+  if (U_FAILURE(status)) {
+    utext_close(source);
+    throw Error(ErrorKind::kInternal,
+                std::string("ICU cannot find graphemes: ") + u_errorName(status));
+  }
+  try {
+    std::int32_t begin = breaks->first();
+    for (std::int32_t end = breaks->next(); end != icu::BreakIterator::DONE; end = breaks->next()) {
+      handle(text.substr(begin, end - begin));
+      begin = end;
+    }
+  } catch (...) {
+    utext_close(source);
+    throw;
+  }
+  utext_close(source);
 }
 
 namespace {

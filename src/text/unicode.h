@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,9 @@ char32_t fold_case(char32_t c);  // simple case folding
 
 // Full lower-case mapping of each character by itself (no final-sigma rule).
 void append_lower(std::string& out, char32_t c);
+
+// Extended grapheme clusters (UAX #29) in order. Requires valid UTF-8.
+void for_each_grapheme(std::string_view text, const std::function<void(std::string_view)>& handle);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 // Requires valid UTF-8.
