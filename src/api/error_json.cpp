@@ -174,11 +174,11 @@ std::vector<std::pair<std::string, std::string>> retry_headers(const Error& erro
   const int status = http_status(error.kind);
   if (status == 409) return {{"x-should-retry", "false"}};
   if (status != 429 && status != 503) return {};
-  const std::int64_t ms = error.retry_after_ms.value_or(
-      1000 * std::int64_t{std::max(1, error.retry_after_s.value_or(1))});
-  std::vector<std::pair<std::string, std::string>> headers = {
-      {"retry-after", std::to_string(std::max<std::int64_t>(1, (ms + 999) / 1000))},
-      {"retry-after-ms", std::to_string(std::max<std::int64_t>(1, ms))}};
+  const std::int64_t seconds = std::max(1, error.retry_after_s.value_or(1));
+  const std::int64_t ms = std::max<std::int64_t>(1, error.retry_after_ms.value_or(1000 * seconds));
+  std::vector<std::pair<std::string, std::string>> headers;
+  headers.emplace_back("retry-after", std::to_string((ms + 999) / 1000));
+  headers.emplace_back("retry-after-ms", std::to_string(ms));
   // Waiting does not fill an empty account.
   std::optional<bool> retry = error.provider ? error.provider->should_retry : std::nullopt;
   if (error.kind == ErrorKind::kProviderQuotaExhausted) retry = false;
