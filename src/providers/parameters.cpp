@@ -318,8 +318,8 @@ void Parameters::refuse_alias(std::string_view native, std::string_view place) c
 }
 
 void Parameters::write_extra(json::object& body, std::string_view name, json::value value) {
-  if (const Rule* found = rule(name); found != nullptr && found->fate == Rule::Fate::kDrop) {
-    return drop(name);
+  if (const Rule* found = rule(name); found != nullptr && found->fate != Rule::Fate::kOwn) {
+    return write_field(body, *found, {found->field, std::string(name), std::move(value)});
   }
   if (std::ranges::find(kOpenAiOnly, name) != std::end(kOpenAiOnly) && rule(name) == nullptr) {
     if (!is_openai_default(name, value)) drop(name);
@@ -360,6 +360,29 @@ void Parameters::write_extra(json::object& body, std::string_view name, json::va
     }
     target[member] = std::move(content);
   }
+}
+
+const std::string& only_prompt(const api::CompletionRequest& request, std::string_view provider) {
+  const bool one = request.prompts.size() == 1 && request.prompts[0].token_ids.empty();
+  if (one) return request.prompts[0].text;
+  throw Error(ErrorKind::kUnsupportedParameter,
+              "Unsupported value: 'prompt' must be one string for the provider '" +
+                  std::string(provider) + "', not a list or token ids.",
+              "prompt");
+}
+
+std::vector<std::string> texts_of(const api::EmbeddingRequest& request, std::string_view provider) {
+  std::vector<std::string> texts;
+  for (const api::TextOrTokens& input : request.inputs) {
+    if (!input.token_ids.empty()) {
+      throw Error(ErrorKind::kUnsupportedParameter,
+                  "Unsupported value: 'input' must be text for the provider '" +
+                      std::string(provider) + "', not token ids.",
+                  "input");
+    }
+    texts.push_back(input.text);
+  }
+  return texts;
 }
 
 Memo memo_of(const Context& context) {

@@ -102,6 +102,13 @@ class Parameters {
 // Sets a member by its dotted path; objects on the way come into being.
 void set_at(json::object& object, std::string_view path, json::value value);
 
+// The one text of a completion for providers that take no lists and no token ids. Throws
+// Error(kUnsupportedParameter) at "prompt".
+const std::string& only_prompt(const api::CompletionRequest& request, std::string_view provider);
+// The texts to embed for providers that take no token ids. Throws Error(kUnsupportedParameter) at
+// "input".
+std::vector<std::string> texts_of(const api::EmbeddingRequest& request, std::string_view provider);
+
 // What every to_wire puts into its memo.
 Memo memo_of(const Context& context);
 std::size_t input_characters(const api::ChatRequest& request);

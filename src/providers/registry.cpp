@@ -1,3 +1,4 @@
+#include "providers/cohere.h"
 #include "providers/openai.h"
 #include "providers/provider.h"
 
@@ -6,6 +7,7 @@ namespace tessera::providers {
 const Provider& worker_provider() { return kWorker; }
 
 const Provider* find_provider(const catalog::ExternalModel& model) {
+  if (model.provider == "cohere") return &kCohere;
   if (model.provider == "openai") return &kOpenAi;
   return nullptr;
 }
