@@ -1,0 +1,64 @@
+// OpenAI's Responses API in front of any chat model (data-plane 2.8;
+// https://platform.openai.com/docs/api-reference/responses, …/responses-streaming).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/body.h"
+#include "api/chat.h"
+#include "api/options.h"
+#include "api/stream_writer.h"
+
+namespace tessera::api {
+
+// What needs a memory of earlier answers (store, previous_response_id, conversation, background)
+// is an Error(kUnsupportedParameter), as are tools that are no functions.
+ChatRequest parse_responses_request(const Body& body, const ParseOptions& options);
+
+// A `response` object; errors have the usual form (error_json).
+std::string responses_json(const ChatResponse& response, const ChatRequest& request);
+
+class ResponsesStream final : public ChatStreamWriter {
+ public:
+  // The id is "resp_" + the suffix.
+  ResponsesStream(const ChatRequest& request, std::string id_suffix, std::int64_t created);
+
+  std::string write(const ChatChunk& chunk) override;
+  std::string finish() override;
+  std::string error(const Error& error) override;
+
+ private:
+  enum class Kind { kReasoning, kMessage, kCall };
+  // An entry of `output`, as far as it is known.
+  struct Item {
+    Kind kind;
+    std::string id, text, refusal;         // kMessage, kReasoning
+    std::string call_id, name, arguments;  // kCall
+    bool text_open = false, refusal_open = false;
+  };
+
+  void event(std::string_view type, std::string_view members, std::string& out);
+  void start(const ChatChunk& chunk, std::string& out);
+  Item& open(Kind kind, std::string& out);
+  void close(std::string& out);
+  void text(const std::string& piece, bool refusal, std::string& out);
+  void call(const ToolCallDelta& delta, std::string& out);
+  std::string object(std::string_view status) const;
+
+  std::string request_json_;  // members of the answer that repeat the request
+  std::string id_suffix_, model_;
+  std::int64_t created_;
+  std::int64_t sequence_ = 0;
+  bool started_ = false;
+  bool item_open_ = false;
+  int call_index_ = -1;
+  std::vector<Item> items_;
+  std::optional<FinishReason> finish_;
+  std::optional<Usage> usage_;
+  std::optional<Error> error_;
+};
+
+}  // namespace tessera::api
