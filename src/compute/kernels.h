@@ -19,7 +19,8 @@ enum class PanelKind : std::uint8_t {
   kU5Min,
   kU4K,  // d * s * q - dmin * m, bytes s and m per 32, f16 d and dmin per 256
   kU5K,
-  kU6K,  // d * s * (q - 32), one signed byte s per 16
+  kU6K,     // d * s * (q - 32), one signed byte s per 16
+  kU4Zero,  // d * (q + z), f16 d and z per 32
 };
 
 constexpr int kPanelRows = 16;
@@ -29,13 +30,13 @@ constexpr int kSuperGroups = 8;  // groups under one header, in the kinds of K-q
 
 // A group has lines (16 rows by some inputs), then sets of 16 numbers, one per row. Every eighth
 // group of the K kinds is preceded by a header of f16[16] sets. In the order of PanelKind:
-constexpr int kPanelLineBytes[] = {64, 32, 64, 64, 64, 64, 64, 64, 64, 64};
-constexpr int kPanelLines[] = {32, 32, 16, 8, 4, 4, 5, 4, 5, 6};
-constexpr int kPanelSets[] = {0, 0, 0, 1, 1, 2, 2, 2, 2, 2};
-constexpr int kPanelSetBytes[] = {32, 32, 32, 32, 32, 32, 32, 16, 16, 16};
-constexpr int kPanelHeaderSets[] = {0, 0, 0, 0, 0, 0, 0, 2, 2, 1};
+constexpr int kPanelLineBytes[] = {64, 32, 64, 64, 64, 64, 64, 64, 64, 64, 64};
+constexpr int kPanelLines[] = {32, 32, 16, 8, 4, 4, 5, 4, 5, 6, 4};
+constexpr int kPanelSets[] = {0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2};
+constexpr int kPanelSetBytes[] = {32, 32, 32, 32, 32, 32, 32, 16, 16, 16, 32};
+constexpr int kPanelHeaderSets[] = {0, 0, 0, 0, 0, 0, 0, 2, 2, 1, 0};
 // Of a group, an eighth of the header included: lines, sets and all.
-constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 288, 320, 384, 296, 360, 420};
+constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 288, 320, 384, 296, 360, 420, 320};
 
 // Activations in blocks of at most block_rows rows: block b of n holds rows [rows*b/n,
 // rows*(b+1)/n) with n = ceil(rows / block_rows). Inside a block the order is [group][row][32

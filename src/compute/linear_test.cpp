@@ -26,6 +26,38 @@ Floats random_floats(std::size_t count, unsigned seed, float scale = 1.0f) {
   return values;
 }
 
+// Blocks of the types that quantize() does not write: random bytes, but finite halves.
+std::vector<std::byte> random_blocks(DType dtype, std::size_t count, unsigned seed) {
+  const DTypeInfo& info = dtype_info(dtype);
+  std::mt19937 generator(seed);
+  std::vector<std::byte> bytes(count * static_cast<std::size_t>(info.block_bytes));
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(generator());
+  std::uniform_real_distribution<float> scale(0.001f, 0.01f);
+  const auto set = [&](std::size_t block, int offset, float value) {
+    const std::uint16_t half = f32_to_f16(value);
+    std::memcpy(bytes.data() + block * static_cast<std::size_t>(info.block_bytes) + offset, &half,
+                2);
+  };
+  for (std::size_t b = 0; b < count; ++b) {
+    switch (dtype) {
+      case DType::kQ2_K:
+        set(b, 80, scale(generator));
+        set(b, 82, scale(generator));
+        break;
+      case DType::kQ3_K:
+        set(b, 108, scale(generator));
+        break;
+      case DType::kU4Zero:
+        set(b, 2, -static_cast<float>(generator() % 17));
+        [[fallthrough]];
+      default:
+        set(b, 0, scale(generator));
+        break;
+    }
+  }
+  return bytes;
+}
+
 // A matrix as a file would hold it, and the values it stands for.
 struct Stored {
   std::vector<std::byte> bytes;
@@ -35,8 +67,12 @@ struct Stored {
   Stored(DType dtype, int out, int in, unsigned seed) {
     const DTypeInfo& info = dtype_info(dtype);
     const Floats source = random_floats(static_cast<std::size_t>(out) * in, seed, 0.05f);
-    bytes.resize(source.size() / info.block_elements * info.block_bytes);
-    quantize(dtype, source.data(), static_cast<std::int64_t>(source.size()), bytes.data());
+    if (can_quantize(dtype)) {
+      bytes.resize(source.size() / info.block_elements * info.block_bytes);
+      quantize(dtype, source.data(), static_cast<std::int64_t>(source.size()), bytes.data());
+    } else {
+      bytes = random_blocks(dtype, source.size() / info.block_elements, seed);
+    }
     tensor = {dtype, {out, in}, bytes.data()};
     values.resize(source.size());
     for (int r = 0; r < out; ++r) dequantize_row(tensor, r, values.data() + std::size_t(r) * in);
@@ -82,7 +118,7 @@ Exact exact_dot(const float* w, const Floats& a) {
 double tolerance(DType dtype, ActivationFormat format, int in) {
   const double steps = format == ActivationFormat::kInt8 ? 3.0 * in / 16 + 4 : in + 4;
   const bool minima = dtype == DType::kQ4_1 || dtype == DType::kQ5_0 || dtype == DType::kQ5_1 ||
-                      dtype == DType::kQ4_K || dtype == DType::kQ5_K;
+                      dtype == DType::kQ4_K || dtype == DType::kQ5_K || dtype == DType::kU4Zero;
   return (minima ? 8 : 1) * steps * 0x1p-24 + 0x1p-22;
 }
 
@@ -105,9 +141,9 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const char* isa : {"generic", "avx2", "avx512vnni", "avx512"}) {
     if (find_kernels(isa) == nullptr) continue;  // this machine has no such instructions
-    for (DType dtype :
-         {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-          DType::kQ5_1, DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+    for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1,
+                        DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ4_K, DType::kQ5_K,
+                        DType::kQ6_K, DType::kQ3_K, DType::kIQ4_NL, DType::kU4Zero}) {
       cases.push_back({isa, dtype});
     }
   }
@@ -411,6 +447,73 @@ ErrorKind kind_of_failure(const auto& act) {
     return error.kind;
   }
   return ErrorKind::kNotImplemented;
+}
+
+// Two types that no panel holds exactly: the scales of IQ4_XS are rounded to f16, Q2_K becomes
+// int8.
+TEST(Linear, HoldsNearlyWhatNoPanelHas) {
+  ThreadPool pool(2);
+  for (const auto& [dtype, relative] :
+       {std::pair{DType::kIQ4_XS, 0x1p-11}, {DType::kQ2_K, 0.51 / 127}}) {
+    const Stored weight(dtype, 20, 512, 5);
+    const Linear linear = Linear::pack({&weight.tensor, 1}, {}, WeightFormat::kStored, pool);
+    EXPECT_EQ(linear.bytes(), 32 * 512 / 32 * 34);  // int8 and an f16 scale per 32, two panels
+    for (int r = 0; r < 20; ++r) {
+      Floats row(512);
+      linear.read_row(r, row.data());
+      for (int g = 0; g < 512; g += 32) {
+        const float* wanted = weight.values.data() + r * 512 + g;
+        float peak = 0;
+        for (int k = 0; k < 32; ++k) peak = std::max(peak, std::fabs(wanted[k]));
+        for (int k = 0; k < 32; ++k) {
+          ASSERT_NEAR(row[static_cast<std::size_t>(g + k)], wanted[k], peak * relative);
+        }
+      }
+    }
+  }
+}
+
+// A matrix in pieces, as quantised Hugging Face folders have them.
+class Pieces final : public RowSource {
+ public:
+  explicit Pieces(const Stored& whole) : whole_(whole) {}
+  void read(std::int64_t first, std::int64_t count, float* out) const override {
+    const std::int64_t cols = whole_.tensor.row_elements();
+    std::copy_n(whole_.values.data() + first * cols, count * cols, out);
+  }
+  void read_blocks(std::int64_t first, std::int64_t count, std::byte* out) const override {
+    const auto bytes = whole_.tensor.row(1) - whole_.tensor.row(0);
+    std::memcpy(out, whole_.tensor.row(first), static_cast<std::size_t>(count * bytes));
+  }
+  void release_pages() const override {}
+
+ private:
+  const Stored& whole_;
+};
+
+TEST(Linear, PacksAMatrixInPiecesLikeOneInAPiece) {
+  ThreadPool pool(2);
+  for (const DType dtype : {DType::kU4Zero, DType::kQ8_0, DType::kBF16, DType::kF32}) {
+    const Stored whole(dtype, 41, 96, 6);
+    RawTensor pieces{dtype, {41, 96}, nullptr};
+    pieces.source = std::make_shared<Pieces>(whole);
+    Floats first(96);
+    dequantize_row(pieces, 40, first.data());
+    EXPECT_EQ(first, Floats(whole.values.end() - 96, whole.values.end()));
+    for (const WeightFormat format :
+         {WeightFormat::kStored, WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8,
+          WeightFormat::kInt4}) {
+      const Linear a = Linear::pack({&whole.tensor, 1}, {}, format, pool);
+      const Linear b = Linear::pack({&pieces, 1}, {}, format, pool);
+      ASSERT_EQ(a.bytes(), b.bytes());
+      for (int r = 0; r < 41; ++r) {
+        Floats left(96), right(96);
+        a.read_row(r, left.data());
+        b.read_row(r, right.data());
+        ASSERT_EQ(left, right) << dtype_info(dtype).name << " row " << r;
+      }
+    }
+  }
 }
 
 TEST(Linear, WrongShapesAreErrorsOfTheModelFile) {

@@ -50,6 +50,13 @@ void unpack_k_scales(const Byte* sc, int i, int& scale, int& minimum) {
   }
 }
 
+void read_iq4_nibbles(const Byte* qs, Group& out) {
+  for (int e = 0; e < kGroup; ++e) {
+    const int value = kIq4Values[qs[e % 16] >> (4 * (e / 16)) & 15];
+    out.quants[e] = static_cast<Byte>(value + 128);
+  }
+}
+
 // Block layouts: ggml's (docs/formats/packed-weights.md, "Sources").
 void read_group(DType dtype, const Byte* row, int g, Group& out) {
   const int block_bytes = dtype_info(dtype).block_bytes;
@@ -126,6 +133,30 @@ void read_group(DType dtype, const Byte* row, int g, Group& out) {
       out.header[0] = read_u16(block + 208);
       return;
     }
+    case DType::kQ3_K: {  // as Q6_K with the quants -4 … 3
+      const Byte* block = row + static_cast<std::int64_t>(g / 8) * block_bytes;
+      for (int e = 0; e < kGroup; ++e) {
+        out.quants[e] = static_cast<Byte>(q3_k_quant(block, g % 8 * kGroup + e) + 32);
+      }
+      for (int half = 0; half < 2; ++half) {
+        out.set[half] = static_cast<Byte>(q3_k_scale(block + 96, g % 8 * 2 + half));
+      }
+      out.header[0] = read_u16(block + 108);
+      return;
+    }
+    case DType::kIQ4_NL: {
+      const Byte* block = row + static_cast<std::int64_t>(g) * block_bytes;
+      read_iq4_nibbles(block + 2, out);
+      out.set[0] = read_u16(block);
+      return;
+    }
+    case DType::kIQ4_XS: {
+      const Byte* block = row + static_cast<std::int64_t>(g / 8) * block_bytes;
+      read_iq4_nibbles(block + 8 + g % 8 * 16, out);
+      out.set[0] =
+          f32_to_f16(f16_to_f32(read_u16(block)) * static_cast<float>(iq4_xs_scale(block, g % 8)));
+      return;
+    }
     default:
       return;  // panel_kind() lets no other type come here
   }
@@ -174,6 +205,10 @@ void quantize_u4(const float* x, Group& out) {
 }
 
 bool is_quantized(DType dtype) { return dtype >= DType::kQ4_0; }
+
+// Its groups of 32 can be taken over as they are. Q2_K has scale and minimum per 16, which no panel
+// has.
+bool has_groups(DType dtype) { return is_quantized(dtype) && dtype != DType::kQ2_K; }
 
 bool is_float(PanelKind kind) { return kPanelSets[static_cast<int>(kind)] == 0; }
 
@@ -263,8 +298,8 @@ void pack_q4_row(const Byte* row, bool has_minimum, int r, int groups, const Pan
 }
 
 void pack_quantized_row(DType dtype, const Byte* row, int r, int groups, const PanelWriter& to) {
-  if (dtype == DType::kQ4_0 || dtype == DType::kQ4_1) {
-    pack_q4_row(row, dtype == DType::kQ4_1, r, groups, to);
+  if (dtype == DType::kQ4_0 || dtype == DType::kQ4_1 || dtype == DType::kU4Zero) {
+    pack_q4_row(row, dtype != DType::kQ4_0, r, groups, to);
     return;
   }
   Group group;
@@ -407,6 +442,9 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
       stored = PanelKind::kU5Min;
       break;
     case DType::kQ8_0:
+    case DType::kIQ4_NL:
+    case DType::kIQ4_XS:
+    case DType::kQ2_K:
       stored = PanelKind::kI8;
       break;
     case DType::kQ4_K:
@@ -416,7 +454,11 @@ PanelKind panel_kind(DType dtype, WeightFormat format) {
       stored = PanelKind::kU5K;
       break;
     case DType::kQ6_K:
+    case DType::kQ3_K:
       stored = PanelKind::kU6K;
+      break;
+    case DType::kU4Zero:
+      stored = PanelKind::kU4Zero;
       break;
     default:
       throw Error(ErrorKind::kBadModelFile, "A weight matrix has type " +
@@ -447,7 +489,7 @@ void pack_from_source(const RawTensor& tensor, std::int64_t first_row, int count
   const std::int64_t in = tensor.row_elements(),
                      padded = static_cast<std::int64_t>(groups) * kGroup;
   scratch.resize(static_cast<std::size_t>(count * in + padded));
-  if (is_quantized(tensor.dtype) && panel_kind(tensor.dtype, WeightFormat::kStored) == kind) {
+  if (has_groups(tensor.dtype) && panel_kind(tensor.dtype, WeightFormat::kStored) == kind) {
     const DTypeInfo& info = dtype_info(tensor.dtype);
     const std::int64_t row_bytes = in / info.block_elements * info.block_bytes;
     auto* blocks = reinterpret_cast<std::byte*>(scratch.data());
@@ -485,7 +527,7 @@ void pack_panel(const RawTensor& tensor, std::int64_t first_row, int count, Pane
   const bool half = dtype == DType::kF16 || dtype == DType::kBF16;
   for (int r = 0; r < count; ++r) {
     const Byte* row = bytes(tensor.row(first_row + r));
-    if (as_stored && is_quantized(dtype)) {
+    if (as_stored && has_groups(dtype)) {
       pack_quantized_row(dtype, row, r, groups, to);
     } else if (as_stored && half) {
       pack_half_row(row, in, kind, r, to);
@@ -528,6 +570,8 @@ void unpack_group(const PanelWriter& from, int g, int r, float* out) {
     case PanelKind::kU4Min:
     case PanelKind::kU5Min:
       return affine(half(from.set(g, 0)), half(from.set(g, 1)), 0);
+    case PanelKind::kU4Zero:
+      return affine(half(from.set(g, 0)), half(from.set(g, 0)) * half(from.set(g, 1)), 0);
     case PanelKind::kU4K:
     case PanelKind::kU5K:
       return affine(half(from.header(g, 0)) * static_cast<float>(from.set(g, 0)[r]),

@@ -226,6 +226,52 @@ void read_q6_k(const Byte* in, float* out) {  // 0 low[128]; 128 high[64]; 192 i
   }
 }
 
+void read_q2_k(const Byte* in, float* out) {  // 0 scales[16]; 16 quants[64]; 80 d; 82 dmin
+  const float d = half(in + 80), dmin = half(in + 82);
+  for (int e = 0; e < kSuperBlock; ++e) {
+    const int n = e / 128, j = e % 128 / 32, l = e % 32;
+    const int pair = in[8 * n + e % 128 / 16], q = in[16 + 32 * n + l] >> 2 * j & 3;
+    out[e] = d * static_cast<float>(pair & 15) * static_cast<float>(q) -
+             dmin * static_cast<float>(pair >> 4);
+  }
+}
+
+void read_q3_k(const Byte* in, float* out) {  // 0 high[32]; 32 quants[64]; 96 scales[12]; 108 d
+  const float d = half(in + 108);
+  for (int e = 0; e < kSuperBlock; ++e) {
+    const float scale = d * static_cast<float>(q3_k_scale(in + 96, e / 16));
+    out[e] = scale * static_cast<float>(q3_k_quant(in, e));
+  }
+}
+
+void read_iq4_nl(const Byte* in, float* out) {  // 0 d; 2 nibbles[16]
+  const float d = half(in);
+  for (int j = 0; j < 16; ++j) {
+    out[j] = d * static_cast<float>(kIq4Values[in[2 + j] & 15]);
+    out[j + 16] = d * static_cast<float>(kIq4Values[in[2 + j] >> 4]);
+  }
+}
+
+void read_iq4_xs(const Byte* in, float* out) {  // 0 d; 2 high u16; 4 low[4]; 8 nibbles[128]
+  const float d = half(in);
+  for (int b = 0; b < 8; ++b) {
+    const float scale = d * static_cast<float>(iq4_xs_scale(in, b));
+    for (int j = 0; j < 16; ++j) {
+      const Byte pair = in[8 + 16 * b + j];
+      out[32 * b + j] = scale * static_cast<float>(kIq4Values[pair & 15]);
+      out[32 * b + j + 16] = scale * static_cast<float>(kIq4Values[pair >> 4]);
+    }
+  }
+}
+
+void read_u4_zero(const Byte* in, float* out) {  // 0 d; 2 z; 4 nibbles[16]
+  const float d = half(in), z = half(in + 2);
+  for (int j = 0; j < 16; ++j) {
+    out[j] = d * (static_cast<float>(in[4 + j] & 15) + z);
+    out[j + 16] = d * (static_cast<float>(in[4 + j] >> 4) + z);
+  }
+}
+
 template <bool kFiveBits>
 void write_q45_k(const float* in, Byte* out) {
   constexpr int kLimit = kFiveBits ? 31 : 15;
@@ -303,6 +349,16 @@ ReadBlock block_reader(DType dtype) {
       return read_q45_k<true>;
     case DType::kQ6_K:
       return read_q6_k;
+    case DType::kQ2_K:
+      return read_q2_k;
+    case DType::kQ3_K:
+      return read_q3_k;
+    case DType::kIQ4_NL:
+      return read_iq4_nl;
+    case DType::kIQ4_XS:
+      return read_iq4_xs;
+    case DType::kU4Zero:
+      return read_u4_zero;
     default:
       return nullptr;
   }
@@ -332,6 +388,24 @@ WriteBlock block_writer(DType dtype) {
 }
 
 }  // namespace
+
+const std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                    1,    13,   25,  38,  53,  69,  89,  113};
+
+int q3_k_scale(const std::uint8_t* packed, int i) {
+  const int low = i < 8 ? packed[i] & 15 : packed[i - 8] >> 4;
+  return (low | (packed[8 + i % 4] >> 2 * (i / 4) & 3) << 4) - 32;
+}
+
+int q3_k_quant(const std::uint8_t* block, int e) {
+  const int n = e / 128, j = e % 128 / 32, l = e % 32;
+  return (block[32 + 32 * n + l] >> 2 * j & 3) - ((block[l] >> (4 * n + j) & 1) != 0 ? 0 : 4);
+}
+
+int iq4_xs_scale(const std::uint8_t* block, int b) {
+  const int high = load<std::uint16_t>(block + 2) >> 2 * b & 3;
+  return ((block[4 + b / 2] >> 4 * (b % 2) & 15) | high << 4) - 32;
+}
 
 float f16_to_f32(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
@@ -366,9 +440,7 @@ float f8_e4m3_to_f32(std::uint8_t bits) {
   return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
 }
 
-bool can_dequantize(DType dtype) {
-  return static_cast<std::uint8_t>(dtype) <= static_cast<std::uint8_t>(DType::kQ6_K);
-}
+bool can_dequantize(DType dtype) { return static_cast<int>(dtype) < kDTypes; }
 
 bool can_quantize(DType dtype) {
   switch (dtype) {

@@ -31,6 +31,14 @@ std::uint16_t f32_to_f16(float value);
 // FP8 E4M3 ("fn": no infinities, 0x7f and 0xff are NaN).
 float f8_e4m3_to_f32(std::uint8_t bits);
 
+// Parts of ggml's blocks that packing reads too. The values that the nibbles of IQ4_NL and IQ4_XS
+// stand for; scale of 16 elements (0 to 15) and quant of an element of Q3_K, both signed; scale of
+// 32 elements (0 to 7) of IQ4_XS.
+extern const std::int8_t kIq4Values[16];
+int q3_k_scale(const std::uint8_t* packed, int i);
+int q3_k_quant(const std::uint8_t* block, int e);
+int iq4_xs_scale(const std::uint8_t* block, int b);
+
 // True for the types that dequantize() reads: all floats, integers and block formats of DType.
 bool can_dequantize(DType dtype);
 // True for the types that quantize() writes.

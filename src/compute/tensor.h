@@ -13,9 +13,34 @@ namespace tessera {
 
 // Element and block types of safetensors and GGUF files.
 enum class DType : std::uint8_t {
-  kF32, kF16, kBF16, kF64, kI8, kU8, kI16, kI32, kI64, kBool, kF8E4M3,
-  kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4_K, kQ5_K, kQ6_K,
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kI8,
+  kU8,
+  kI16,
+  kI32,
+  kI64,
+  kBool,
+  kF8E4M3,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kQ2_K,
+  kQ3_K,
+  kIQ4_NL,
+  kIQ4_XS,
+  // As Q4_1, but the second number is the zero point: d * (q + z), z = 0, -1, …. In no file; rows
+  // of GPTQ, AWQ and packed int4 weights are turned into it.
+  kU4Zero,
 };
+inline constexpr int kDTypes = static_cast<int>(DType::kU4Zero) + 1;
 
 struct DTypeInfo {
   std::string_view name;  // "F32", "BF16", "Q4_K"
@@ -38,8 +63,8 @@ class RowSource {
 };
 
 // A read-only view of a tensor in a mapped file. Row-major; shape is outermost first ([out, in] for
-// a Linear). `data` stays valid as long as the Checkpoint it came from. Views of parts are made from
-// a copy of the whole, so that they keep `file`.
+// a Linear). `data` stays valid as long as the Checkpoint it came from. Views of parts are made
+// from a copy of the whole, so that they keep `file`.
 struct RawTensor {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;

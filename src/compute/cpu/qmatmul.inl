@@ -201,7 +201,7 @@ void tile_u4(const std::byte* slab, int first, const TileView& x, float* out) {
   store_tile(acc, out);
 }
 
-// kU4Min and kU5Min.
+// kU4Min, kU5Min and kU4Zero, whose minimum is the product of its two numbers.
 template <PanelKind kKind, int kWays, int P, int T>
 TESSERA_INLINE void tile_with_minima(const std::byte* slab, int first, const TileView& x,
                                      float* out) {
@@ -212,16 +212,20 @@ TESSERA_INLINE void tile_with_minima(const std::byte* slab, int first, const Til
     const std::int64_t cell = g * x.stride;
     I32x16 sum[P][T];
     start_at_zero(sum);
-    if constexpr (kKind == PanelKind::kU4Min) {
-      dot_nibbles<kKind, kWays>(slab, first, a + cell * kGroup, sum);
-    } else {
+    if constexpr (kKind == PanelKind::kU5Min) {
       dot_five_bits<kKind, kWays>(slab, first, a + cell * kGroup, sum);
+    } else {
+      dot_nibbles<kKind, kWays>(slab, first, a + cell * kGroup, sum);
     }
-    F32x16 set[P];
-    load_set<kKind, kWays>(slab, first, 0, set);
-    apply_scale(sum, set, x.scale + cell, acc);
-    load_set<kKind, kWays>(slab, first, 1, set);
-    apply_minimum(set, x.scaled_sum + cell, acc);
+    F32x16 scale[P], minimum[P];
+    load_set<kKind, kWays>(slab, first, 0, scale);
+    apply_scale(sum, scale, x.scale + cell, acc);
+    load_set<kKind, kWays>(slab, first, 1, minimum);
+    if constexpr (kKind == PanelKind::kU4Zero) {
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) minimum[p] = minimum[p] * scale[p];
+    }
+    apply_minimum(minimum, x.scaled_sum + cell, acc);
   }
   store_tile(acc, out);
 }
@@ -229,6 +233,11 @@ TESSERA_INLINE void tile_with_minima(const std::byte* slab, int first, const Til
 template <int kWays, int P, int T>
 void tile_u4_min(const std::byte* slab, int first, const TileView& x, float* out) {
   tile_with_minima<PanelKind::kU4Min, kWays, P, T>(slab, first, x, out);
+}
+
+template <int kWays, int P, int T>
+void tile_u4_zero(const std::byte* slab, int first, const TileView& x, float* out) {
+  tile_with_minima<PanelKind::kU4Zero, kWays, P, T>(slab, first, x, out);
 }
 
 template <int kWays, int P, int T>

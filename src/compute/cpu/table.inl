@@ -41,6 +41,8 @@ TESSERA_INLINE void run_tile(PanelKind kind, const std::byte* slab, int first, c
         return tile_u4_min<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU5Min:
         return tile_u5_min<kWays, P, T>(slab, first, x, out);
+      case PanelKind::kU4Zero:
+        return tile_u4_zero<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU4K:
         return tile_u4_k<kWays, P, T>(slab, first, x, out);
       case PanelKind::kU5K:
