@@ -48,6 +48,32 @@ std::vector<float> read_vector(const Checkpoint& checkpoint, const std::string& 
   return values;
 }
 
+namespace {
+
+void check_whole(const RawTensor& tensor) {
+  if (tensor.source == nullptr) return;
+  throw Error(ErrorKind::kUnsupportedModel,
+              "A stack of experts is quantised in pieces, which is not supported.");
+}
+
+}  // namespace
+
+RawTensor rows_of(const RawTensor& matrix, std::int64_t first, std::int64_t count) {
+  check_whole(matrix);
+  RawTensor rows = matrix;
+  rows.shape = {count, matrix.row_elements()};
+  rows.data = matrix.row(first);
+  return rows;
+}
+
+RawTensor matrix_of(const RawTensor& stack, std::int64_t index) {
+  check_whole(stack);
+  RawTensor matrix = stack;
+  matrix.shape.erase(matrix.shape.begin());
+  matrix.data = stack.row(index);
+  return matrix;
+}
+
 std::vector<float> concatenate(std::initializer_list<std::vector<float>> vectors) {
   std::vector<float> all;
   for (const std::vector<float>& vector : vectors)
@@ -84,9 +110,9 @@ void check_encoder_batch(const Batch& batch, std::int64_t positions) {
   }
   for (const std::int32_t position : batch.positions) {
     if (position < 0 || position >= positions) {
-      throw Error(ErrorKind::kContextLengthExceeded, "The input has more than " +
-                                                         std::to_string(positions) +
-                                                         " tokens, the most that this model takes.");
+      throw Error(ErrorKind::kContextLengthExceeded,
+                  "The input has more than " + std::to_string(positions) +
+                      " tokens, the most that this model takes.");
     }
   }
 }

@@ -36,6 +36,11 @@ AttentionShape attention_shape(const ModelConfig& config);
 // The whole vector as f32. Throws Error(kBadModelFile) when absent or of another length.
 std::vector<float> read_vector(const Checkpoint& checkpoint, const std::string& name,
                                std::int64_t length);
+// Rows [first, first + count) of a matrix, and matrix `index` of a stack [matrices, rows, cols].
+// Throws Error(kUnsupportedModel) when the tensor is held in pieces (RawTensor::source).
+RawTensor rows_of(const RawTensor& matrix, std::int64_t first, std::int64_t count);
+RawTensor matrix_of(const RawTensor& stack, std::int64_t index);
+
 // The vectors one after the other.
 std::vector<float> concatenate(std::initializer_list<std::vector<float>> vectors);
 
@@ -47,8 +52,8 @@ void check_token_ids(std::span<const std::int32_t> token_ids, std::int64_t vocab
 void embed(std::span<const std::int32_t> token_ids, const RawTensor& table, Tensor& x,
            ThreadPool& pool);
 
-// Encoders: throws Error(kBadValue) for a sequence without tokens, Error(kContextLengthExceeded) for
-// a position outside of [0, positions).
+// Encoders: throws Error(kBadValue) for a sequence without tokens, Error(kContextLengthExceeded)
+// for a position outside of [0, positions).
 void check_encoder_batch(const Batch& batch, std::int64_t positions);
 // One row per sequence of x: [tokens, hidden].
 void pool_sequences(Pooling pooling, const Tensor& x, std::span<const std::int32_t> cu_seqlens,

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "compute/kernels.h"
+#include "models/golden_files.h"
 #include "models/model.h"
 
 namespace tessera {
@@ -60,8 +61,16 @@ class Folder {
     const json::object test = json::parse(read_text(kGoldens / name / "case.json")).as_object();
     const std::string weights =
         test.contains("weights") ? std::string(test.at("weights").as_string()) : name;
-    fs::copy_file(kGoldens / name / "config.json", path_ / "config.json");
-    fs::copy_file(kGoldens / weights / "model.safetensors", path_ / "model.safetensors");
+    for (const char* file : {"config.json", "modules.json", "1_Pooling/config.json"}) {
+      if (fs::exists(kGoldens / name / file)) write(file, read_text(kGoldens / name / file));
+    }
+    if (test.contains("tensors")) {
+      const auto* bf16 = test.if_contains("bf16");
+      write("model.safetensors",
+            safetensors_of(generate_tensors(test), bf16 != nullptr && bf16->as_bool()));
+    } else {
+      write("model.safetensors", read_text(kGoldens / weights / "model.safetensors"));
+    }
   }
   ~Folder() { fs::remove_all(path_); }
   Folder(const Folder&) = delete;
@@ -72,8 +81,9 @@ class Folder {
     fs::create_directories((path_ / name).parent_path());
     std::ofstream(path_ / name, std::ios::binary) << text;
   }
+  json::object config() const { return json::parse(read_text(path_ / "config.json")).as_object(); }
   void change_config(const std::string& key, json::value value) const {
-    json::object config = json::parse(read_text(path_ / "config.json")).as_object();
+    json::object config = this->config();
     config[key] = std::move(value);
     write("config.json", json::serialize(config));
   }

@@ -1,7 +1,6 @@
-// Llama 2, 3, 3.1, 3.2, 3.3 (arXiv:2307.09288, arXiv:2407.21783) and SmolLM2: RMSNorm before each
-// block, rotary positions, grouped-query attention, SwiGLU. Tensor names as in the checkpoint.
-#include <algorithm>
-#include <map>
+// Llama 2, 3, 3.1, 3.2, 3.3 (arXiv:2307.09288, arXiv:2407.21783), SmolLM2, and Mistral
+// (arXiv:2310.06825), which is a Llama with a sliding window: RMSNorm before each block, rotary
+// positions, grouped-query attention, SwiGLU. Tensor names as in the checkpoint.
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "compute/activation.h"
 #include "models/architectures.h"
 #include "models/embedding_table.h"
+#include "models/rope_attention.h"
 
 namespace tessera {
 namespace {
@@ -32,8 +32,6 @@ class Llama final : public LanguageModel {
 
  private:
   Layer load_layer(int index, WeightFormat format);
-  void prepare_rotary(const Batch& batch);
-  void rotate_batch(const Batch& batch, Tensor& qkv);
   void attend(const Layer& layer, const Batch& batch, const KvLayer& kv, Tensor& x);
   void mlp(const Layer& layer, Tensor& x);
 
@@ -42,10 +40,7 @@ class Llama final : public LanguageModel {
   ModelInfo info_;
   ThreadPool& pool_;
 
-  AttentionShape shape_;
-  RotaryTable rotary_;
-  std::map<int, RotaryTable> stretched_;  // dynamic rope, by prompt length
-  RopePairing pairing_;
+  RopeAttention attention_;
 
   EmbeddingTable embed_tokens_;  // [vocab, hidden]
   std::vector<Layer> layers_;
@@ -53,7 +48,6 @@ class Llama final : public LanguageModel {
   Linear lm_head_;           // [vocab, hidden]
 
   // Scratch, reused from call to call.
-  Attention attention_;
   Activation activation_;
   Tensor x_, qkv_, attended_, gate_up_, gated_, last_;
 };
@@ -64,21 +58,8 @@ Llama::Llama(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions
       config_(config),
       info_(describe(checkpoint_, config)),
       pool_(pool),
-      shape_(attention_shape(config)),
-      pairing_(config.rope_interleaved ? RopePairing::kInterleaved : RopePairing::kHalfSplit) {
+      attention_(checkpoint_, config) {
   const std::int64_t vocab = config.vocab_size, hidden = config.hidden_size;
-
-  std::vector<float> frequencies =
-      rope_frequencies(config.rope_theta, config.rope_scaling, config.head_dim);
-  if (checkpoint_.find("rope_freqs.weight") != nullptr) {
-    // GGUF carries the scaling of Llama 3.1 and later as divisors of the plain frequencies.
-    const std::vector<float> divisors =
-        read_vector(checkpoint_, "rope_freqs.weight", config.head_dim / 2);
-    frequencies = rope_frequencies(config.rope_theta, RopeScaling{}, config.head_dim);
-    for (std::size_t n = 0; n < frequencies.size(); ++n) frequencies[n] /= divisors[n];
-  }
-  rotary_ = RotaryTable(std::move(frequencies), rope_attention_factor(config.rope_scaling));
-
   for (int l = 0; l < config.num_hidden_layers; ++l) {
     layers_.push_back(load_layer(l, options.weight_format));
   }
@@ -102,7 +83,7 @@ Llama::Llama(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions
 Layer Llama::load_layer(int index, WeightFormat format) {
   const std::string prefix = "model.layers." + std::to_string(index) + ".";
   const std::int64_t hidden = config_.hidden_size, intermediate = config_.intermediate_size;
-  const std::int64_t q_size = shape_.q_size(), kv_size = shape_.kv_size();
+  const std::int64_t q_size = attention_.shape().q_size(), kv_size = attention_.shape().kv_size();
   const auto weight = [&](const char* name, std::int64_t out, std::int64_t in) -> const RawTensor& {
     return checkpoint_.get(prefix + name + ".weight", {out, in});
   };
@@ -143,7 +124,7 @@ Layer Llama::load_layer(int index, WeightFormat format) {
 }
 
 void Llama::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
-  prepare_rotary(batch);
+  attention_.prepare(batch);
   embed_tokens_.embed(batch.token_ids, x_, pool_);  // x: [tokens, hidden]
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
     attend(layers_[static_cast<std::size_t>(l)], batch, kv.layer(l), x_);
@@ -159,49 +140,12 @@ void Llama::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
   lm_head_.forward(activation_, logits, pool_);
 }
 
-// Tables for all positions of the batch, and for all prompt lengths that have their own.
-void Llama::prepare_rotary(const Batch& batch) {
-  const std::int32_t last_position =
-      batch.positions.empty() ? 0
-                              : *std::max_element(batch.positions.begin(), batch.positions.end());
-  rotary_.ensure(last_position + 1);
-  if (info_.dynamic_rope_from == 0) return;
-  constexpr std::size_t kMaxTables = 64;
-  if (stretched_.size() > kMaxTables) stretched_.clear();
-  for (const std::int32_t length : batch.prompt_lengths) {
-    if (length <= info_.dynamic_rope_from) continue;
-    RotaryTable& table =
-        stretched_
-            .try_emplace(
-                length, rope_frequencies(config_.rope_theta, config_.rope_scaling, config_.head_dim,
-                                         length, config_.max_position_embeddings))
-            .first->second;
-    table.ensure(last_position + 1);
-  }
-}
-
-void Llama::rotate_batch(const Batch& batch, Tensor& qkv) {
-  if (info_.dynamic_rope_from == 0 || batch.prompt_lengths.empty()) {
-    rotate(qkv, 0, shape_, batch.positions, rotary_, pairing_, pool_);
-    return;
-  }
-  for (int s = 0; s < batch.sequences(); ++s) {
-    const int begin = batch.cu_seqlens[s], end = batch.cu_seqlens[s + 1];
-    const auto table = stretched_.find(batch.prompt_lengths[s]);
-    rotate(qkv, begin, shape_, batch.positions.subspan(begin, end - begin),
-           table == stretched_.end() ? rotary_ : table->second, pairing_, pool_);
-  }
-}
-
 // x += o_proj(attention(rotary(qkv_proj(norm(x)))))
 void Llama::attend(const Layer& layer, const Batch& batch, const KvLayer& kv, Tensor& x) {
   activation_.prepare_rms_norm(x, layer.input_layernorm, static_cast<float>(config_.norm_eps),
                                layer.qkv_proj.activation_format(), pool_);
   layer.qkv_proj.forward(activation_, qkv_, pool_);
-  rotate_batch(batch, qkv_);
-  store_kv(qkv_, shape_, batch.slot_mapping, kv, pool_);
-  attention_.paged(qkv_, shape_, {batch.positions, batch.cu_seqlens, batch.block_tables}, kv,
-                   attended_, pool_);
+  attention_.forward(batch, kv, qkv_, attended_, pool_);
   activation_.prepare(attended_, layer.o_proj.activation_format(), pool_);
   layer.o_proj.forward_add(activation_, x, pool_);
 }
@@ -227,7 +171,8 @@ std::unique_ptr<LanguageModel> load_llama(Checkpoint checkpoint, const ModelConf
                                           const LoadOptions& options, ThreadPool& pool) {
   if (config.hidden_act != HiddenActivation::kSilu) {
     throw Error(ErrorKind::kUnsupportedModel,
-                checkpoint.path().string() + ": hidden_act of a llama model must be silu");
+                checkpoint.path().string() + ": hidden_act of a " +
+                    std::string(architecture_name(config.architecture)) + " model must be silu");
   }
   return std::make_unique<Llama>(std::move(checkpoint), config, options, pool);
 }
