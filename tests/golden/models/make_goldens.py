@@ -288,7 +288,7 @@ def make_bert():
     save_bf16(bits, HERE / "bert-bf16" / "model.safetensors")
 
 
-FAMILIES = ("decoder", "moe")
+FAMILIES = ("decoder", "moe", "mpt", "bert", "gte")
 if not sys.argv[1:]:
     make_llama("llama-a", bf16=True)
     make_llama("llama-b", embedding_sigma=0.003, tie_word_embeddings=True)
