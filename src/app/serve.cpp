@@ -231,6 +231,7 @@ int run(Options options) {
                 {"request_id", record.request_id}});
     };
   }
+  server_options.single_threaded = options.io_threads == 1;
   // Bound before the workers start, so that a taken port is noticed at once.
   http::Server server(io.get_executor(), router, server_options);
   const std::string url = std::string(server_options.tls ? "https" : "http") + "://" +
@@ -239,7 +240,9 @@ int run(Options options) {
 
   control::Control control(control_options(options, url), database, snapshots, io.get_executor());
   control.start();
-  http::Client client(io.get_executor());
+  http::ClientOptions client_options;
+  client_options.single_threaded = options.io_threads == 1;
+  http::Client client(io.get_executor(), client_options);
   gateway::Gateway gateway(snapshots, client, metrics, [&control](catalog::UsageRecord record) {
     control.record_usage(std::move(record));
   });

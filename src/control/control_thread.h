@@ -2,6 +2,9 @@
 // never at the same time. The endpoint table and the database belong to it.
 #pragma once
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -16,6 +19,12 @@ namespace asio = boost::asio;
 
 class ControlThread {
  public:
+  // Management gives way to serving: where both want a core, requests come first. (Linux keeps
+  // priorities per thread.)
+  ControlThread() {
+    post([] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice); });
+  }
+
   // Runs `work` there and resumes the caller on its own executor; exceptions travel along. `work`
   // may refer to the caller's frame, which waits.
   template <class F>
@@ -33,6 +42,8 @@ class ControlThread {
   static asio::awaitable<std::invoke_result_t<F&>> call(F work) {
     co_return work();
   }
+
+  static constexpr int kNice = 5;
 
   asio::thread_pool pool_{1};
 };

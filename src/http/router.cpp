@@ -1,7 +1,9 @@
 #include "http/router.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -91,7 +93,7 @@ struct Router::Impl {
   // Walks every way the path can be read, best first, until one has the method.
   struct Walk {
     std::string_view method;
-    const std::vector<std::string>& segments;
+    std::span<const std::string_view> segments;
     std::vector<std::string> values;  // of the parameters on the way
     std::set<std::string> allowed;    // methods of the places passed
 
@@ -104,7 +106,7 @@ struct Router::Impl {
           if (const Route* route = visit(*literal->second, depth + 1)) return route;
         }
         if (node.parameter && !segments[depth].empty()) {
-          values.push_back(segments[depth]);
+          values.emplace_back(segments[depth]);
           if (const Route* route = visit(*node.parameter, depth + 1)) return route;
           values.pop_back();
         }
@@ -176,18 +178,16 @@ void Router::present_errors(std::string_view prefix, ErrorPresenter presenter,
 }
 
 Router::Match Router::match(std::string_view method, std::string_view path) const {
-  std::vector<std::string> segments;
-  for (std::string_view raw : segments_of(path)) {
-    if (raw.find('%') == std::string_view::npos) {
-      segments.emplace_back(raw);
-      continue;
-    }
-    auto decoded = url_decode(raw);
-    if (!decoded) {
+  std::vector<std::string_view> segments = segments_of(path);
+  std::deque<std::string> decoded;  // what segments refer to where they were encoded
+  for (std::string_view& segment : segments) {
+    if (segment.find('%') == std::string_view::npos) continue;
+    auto text = url_decode(segment);
+    if (!text) {
       throw Error(ErrorKind::kBadValue,
-                  "Invalid percent-encoding in the path: " + quote_for_message(raw));
+                  "Invalid percent-encoding in the path: " + quote_for_message(segment));
     }
-    segments.push_back(std::move(*decoded));
+    segment = decoded.emplace_back(std::move(*text));
   }
   Impl::Walk walk{method, segments, {}, {}};
   Match match;

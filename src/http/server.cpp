@@ -134,7 +134,7 @@ void Server::Impl::bind() {
 
 void Server::Impl::accept() {
   acceptor.async_accept(
-      asio::any_io_executor(asio::make_strand(executor)),
+      options().single_threaded ? executor : asio::any_io_executor(asio::make_strand(executor)),
       [self = shared_from_this()](const boost::system::error_code& error, Socket socket) {
         self->accepted(error, std::move(socket));
       });

@@ -39,6 +39,8 @@ struct ServerOptions {
   // or alone, when the first piece takes longer than this.
   std::chrono::milliseconds stream_head_delay{20'000};
   int max_connections = 10'000;  // further ones get 503
+  // The executor runs on one thread: connections need no strands.
+  bool single_threaded = false;
   std::function<void(const AccessRecord&)> access_log;
 };
 

@@ -31,8 +31,9 @@ void Statement::bind_one(int position, std::int64_t value) {
 }
 
 void Statement::bind_one(int position, std::string_view value) {
-  if (int code = sqlite3_bind_text64(statement_, position, value.data() ? value.data() : "",
-                                     value.size(), SQLITE_TRANSIENT, SQLITE_UTF8)) {
+  if (int code =
+          sqlite3_bind_text64(statement_, position, value.data() ? value.data() : "", value.size(),
+                              borrow_ ? SQLITE_STATIC : SQLITE_TRANSIENT, SQLITE_UTF8)) {
     connection_->fail(code);
   }
 }
@@ -47,6 +48,11 @@ bool Statement::step() {
 void Statement::run() {
   while (step()) {
   }
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
 }
 
 std::int64_t Statement::integer(int column) const {

@@ -32,8 +32,17 @@ class Statement {
     (bind_one(++position, values), ...);
     return *this;
   }
-  bool step();  // true: a row is there
-  void run();   // steps to the end
+  // The same without copies: the texts must live until reset() or the statement's end.
+  template <class... Values>
+  Statement& bind_borrowed(const Values&... values) {
+    borrow_ = true;
+    bind(values...);
+    borrow_ = false;
+    return *this;
+  }
+  bool step();   // true: a row is there
+  void run();    // steps to the end
+  void reset();  // to be bound and run again
 
   std::int64_t integer(int column) const;
   std::string text(int column) const;
@@ -50,6 +59,7 @@ class Statement {
 
   Connection* connection_;
   sqlite3_stmt* statement_;
+  bool borrow_ = false;
 };
 
 class Connection {

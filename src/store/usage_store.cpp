@@ -6,22 +6,33 @@ namespace tessera::store {
 
 using catalog::UsageRecord;
 
+namespace {
+
+std::string context_json(const UsageRecord& record) {
+  json::object context;
+  for (const auto& [key, value] : record.usage_context) context[key] = value;
+  return to_json(context);
+}
+
+}  // namespace
+
 void UsageStore::append(std::span<const UsageRecord> records) {
   Database::Transaction transaction(database_);
+  Statement insert = transaction->prepare(
+      "INSERT INTO usage VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+      "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)");
   for (const UsageRecord& r : records) {
-    json::object context;
-    for (const auto& [key, value] : r.usage_context) context[key] = value;
-    transaction
-        ->prepare(
-            "INSERT INTO usage VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-            "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)")
-        .bind(r.request_id, r.client_request_id, r.request_time_ms, r.requester, r.endpoint_id,
-              r.endpoint_name, r.served_entity_id, r.served_entity_name, r.entity_name,
-              r.entity_version, r.api_type, r.status_code, r.streaming, r.input_tokens,
-              r.output_tokens, r.cached_tokens, r.input_characters, r.output_characters,
-              r.latency_ms, r.time_to_first_byte_ms, r.queue_ms, r.estimated, r.finish_reason,
-              r.user_agent, r.peer_ip, to_json(context))
+    const std::string context = r.usage_context.empty() ? "{}" : context_json(r);
+    insert
+        .bind_borrowed(r.request_id, r.client_request_id, r.request_time_ms, r.requester,
+                       r.endpoint_id, r.endpoint_name, r.served_entity_id, r.served_entity_name,
+                       r.entity_name, r.entity_version, r.api_type, r.status_code, r.streaming,
+                       r.input_tokens, r.output_tokens, r.cached_tokens, r.input_characters,
+                       r.output_characters, r.latency_ms, r.time_to_first_byte_ms, r.queue_ms,
+                       r.estimated, r.finish_reason, r.user_agent, r.peer_ip,
+                       std::string_view(context))
         .run();
+    insert.reset();
   }
   transaction.commit();
 }
