@@ -1,7 +1,4 @@
-#!/usr/bin/env python3
 """Golden MPT models: a plain NumPy f64 forward pass, checked against transformers where both apply.
-
-    python3 mpt.py
 
 The MPT of transformers ignores alibi_bias_max, expansion_ratio, qk_ln, logit_scale, biases, learned
 positions and grouped heads. So the reference is written here after llm-foundry, and the cases that
@@ -10,10 +7,10 @@ transformers can run are compared with it (eager, f32); the script fails when th
 
 import numpy as np
 import torch
-from formulas import attend, gelu, layer_norm
 from transformers import MptConfig, MptForCausalLM
 
-import common
+from . import common
+from .formulas import attend, gelu, layer_norm
 
 VOCAB = 131
 TOKENS = common.tokens(99, 48, VOCAB)
@@ -168,7 +165,7 @@ def base(d_model, n_heads, **changes):
     return {**config, **changes, "attn_config": attn}
 
 
-def main():
+def make_all():
     # Eight heads: a power of two.
     make("mpt-8", base(48, 8), 1234)
     # Six heads, and what can be turned on.
@@ -192,7 +189,3 @@ def main():
     make("mpt-mqa", config, 99, small=0.003, fused=False, learned=True)
     # The head dimension of mpt-30b.
     make("mpt-112", base(112 * 2, 2, expansion_ratio=1), 30, TOKENS[:20])
-
-
-if __name__ == "__main__":
-    main()
