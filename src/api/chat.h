@@ -17,6 +17,8 @@ struct ToolCall {
   std::string id;
   std::string name;
   std::string arguments;  // JSON text of an object, as the model or the client wrote it
+  // JSON text of an object that a provider wants back, Gemini's thought signature; mostly empty.
+  std::string extra_content = {};
 };
 
 struct ContentPart {
@@ -142,6 +144,7 @@ struct ToolCallDelta {
   std::string id;
   std::string name;
   std::string arguments;
+  std::string extra_content = {};  // with the id
 };
 
 struct ChatDelta {

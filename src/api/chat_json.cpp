@@ -214,6 +214,7 @@ std::string to_json(const ChatRequest& request, const WireOptions& wire) {
   write_generation(w, request.generation, wire);
   write_tools(w, request);
   if (request.response_format) write_response_format(w, *request.response_format);
+  if (wire.members) return w.end_object().take();
   if (!request.reasoning_effort.empty()) w.member("reasoning_effort", request.reasoning_effort);
   if (!request.thinking.empty()) w.key("thinking").raw(request.thinking);
   if (request.logprobs) w.member("logprobs", true);

@@ -90,6 +90,9 @@ std::vector<ToolCall> read_tool_calls(const json::object& message, const std::st
     ToolCall read{.id = require_string(call, "id", call_path),
                   .name = require_string(function, "name", function_path),
                   .arguments = read_arguments(function, function_path)};
+    if (const json::object* extra = get_object(call, "extra_content", call_path)) {
+      append_json(read.extra_content, *extra);
+    }
     const bool repeated =
         std::ranges::any_of(calls, [&](const ToolCall& c) { return c.id == read.id; });
     if (repeated) {  // M12

@@ -95,7 +95,7 @@ void write_choice(JsonWriter& w, const ChatChoice& choice, CallForm form) {
 void write_delta(JsonWriter& w, const ChatDelta& delta, CallForm form) {
   w.key("delta").begin_object();
   if (delta.role) w.member("role", "assistant");
-  if (delta.content) w.member("content", *delta.content);
+  if (delta.role || delta.content) w.member("content", delta.content);
   if (delta.reasoning_content) w.member("reasoning_content", *delta.reasoning_content);
   if (!delta.thinking_blocks.empty()) w.key("thinking_blocks").raw(delta.thinking_blocks);
   if (delta.refusal) w.member("refusal", *delta.refusal);
@@ -113,7 +113,9 @@ void write_delta(JsonWriter& w, const ChatDelta& delta, CallForm form) {
       if (!call.id.empty()) w.member("id", call.id).member("type", "function");
       w.key("function").begin_object();
       if (!call.name.empty()) w.member("name", call.name);
-      w.member("arguments", call.arguments).end_object().end_object();
+      w.member("arguments", call.arguments).end_object();
+      if (!call.extra_content.empty()) w.key("extra_content").raw(call.extra_content);
+      w.end_object();
     }
     w.end_array();
   }
@@ -159,6 +161,11 @@ std::optional<std::string> read_said(const json::object& message, Thoughts& to) 
   return content;
 }
 
+std::string read_extra_content(const json::object& call) {
+  const json::object& extra = object_or_empty(call, "extra_content");
+  return extra.empty() ? std::string() : tessera::to_json(extra);
+}
+
 ChatDelta read_delta(const json::object& choice) {
   const json::object& object = object_or_empty(choice, "delta");
   ChatDelta delta;
@@ -172,7 +179,8 @@ ChatDelta read_delta(const json::object& choice) {
     delta.tool_calls.push_back({.index = index_or(call, -1),
                                 .id = text_or_empty(call, "id"),
                                 .name = text_or_empty(function, "name"),
-                                .arguments = read_call_arguments(function)});
+                                .arguments = read_call_arguments(function),
+                                .extra_content = read_extra_content(call)});
   }
   delta.extra = message_extra(object);
   return delta;
@@ -194,7 +202,8 @@ ChatChoice read_choice(const json::object& object) {
     const json::object& function = object_or_empty(entry.get_object(), "function");
     choice.message.tool_calls.push_back({.id = text_or_empty(entry.get_object(), "id"),
                                          .name = text_or_empty(function, "name"),
-                                         .arguments = read_call_arguments(function)});
+                                         .arguments = read_call_arguments(function),
+                                         .extra_content = read_extra_content(entry.get_object())});
   }
   choice.message.extra = message_extra(message);
   choice.finish_reason = read_finish_reason(object);

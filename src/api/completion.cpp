@@ -132,6 +132,7 @@ std::string to_json(const CompletionRequest& request, const WireOptions& wire) {
   write_common(w.begin_object(), request.common, wire);
   write_text_or_tokens(w, "prompt", request.prompts);
   write_generation(w, request.generation, wire);
+  if (wire.members) return w.end_object().take();
   if (request.logprobs) w.member("logprobs", *request.logprobs);
   if (request.best_of != 0) w.member("best_of", request.best_of);
   if (!request.suffix.empty()) w.member("suffix", request.suffix);

@@ -190,6 +190,10 @@ std::string to_json(const EmbeddingRequest& request, const WireOptions& wire) {
   JsonWriter w(1024);
   write_common(w.begin_object(), request.common, wire);
   write_text_or_tokens(w, "input", request.inputs);
+  if (wire.members) {
+    write_members(w, wire);
+    return w.end_object().take();
+  }
   if (!request.instruction.empty()) w.member("instruction", request.instruction);
   if (request.encoding_format == EncodingFormat::kBase64) w.member("encoding_format", "base64");
   if (request.embed_dtype != EmbedDtype::kFloat32) {

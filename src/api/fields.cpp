@@ -349,7 +349,7 @@ constexpr Field<Generation> kGenerationFields[] = {
 void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& wire) {
   const std::string_view model = wire.model.empty() ? fields.model : wire.model;
   if (!model.empty() && wire.with_model) w.member("model", model);
-  if (!wire.end_user_fields) return;
+  if (!wire.end_user_fields || wire.members) return;
   if (!fields.user.empty()) w.member("user", fields.user);
   if (!fields.metadata.empty()) {
     w.key("metadata").begin_object();
@@ -358,7 +358,9 @@ void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& 
   }
 }
 
-void write_generation(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire) {
+namespace {
+
+void write_sampling(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire) {
   const auto given = [&](std::string_view name, const auto& maybe) {
     if (maybe) w.member(name, *maybe);
   };
@@ -403,6 +405,20 @@ void write_generation(JsonWriter& w, const GenerationFields& fields, const WireO
   changed("priority", fields.priority, 0);
   changed("request_id", fields.request_id, initial.request_id);
   if (wire.tessera_fields) changed("include_stop_reason", fields.include_stop_reason, false);
+}
+
+}  // namespace
+
+void write_members(JsonWriter& w, const WireOptions& wire) {
+  if (!wire.members->empty()) w.raw(*wire.members);
+}
+
+void write_generation(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire) {
+  if (wire.members) {
+    write_members(w, wire);
+  } else {
+    write_sampling(w, fields, wire);
+  }
   if (!fields.stream) return;
   w.member("stream", true);
   if (!wire.stream_options) return;
@@ -410,8 +426,8 @@ void write_generation(JsonWriter& w, const GenerationFields& fields, const WireO
   const bool in_chunks = fields.continuous_usage_stats || wire.usage_in_chunks;
   if (!usage && !in_chunks) return;
   w.key("stream_options").begin_object();
-  changed("include_usage", usage, false);
-  changed("continuous_usage_stats", in_chunks, false);
+  if (usage) w.member("include_usage", true);
+  if (in_chunks) w.member("continuous_usage_stats", true);
   w.end_object();
 }
 

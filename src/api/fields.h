@@ -66,10 +66,13 @@ struct GenerationFields {
 
 // What a provider changes in a request while writing it.
 struct WireOptions {
-  std::string_view model;         // instead of the request's; empty: as it is
-  bool usage_in_stream = false;   // ask for the usage chunk although the client did not
-  bool usage_in_chunks = false;   // and for running usage in every chunk
-  bool end_user_fields = true;    // user and metadata
+  std::string_view model;        // instead of the request's; empty: as it is
+  bool usage_in_stream = false;  // ask for the usage chunk although the client did not
+  bool usage_in_chunks = false;  // and for running usage in every chunk
+  bool end_user_fields = true;   // user and metadata
+  // Members already written for the provider, without braces, instead of the request's own beside
+  // model, messages, prompt, input, tools, response_format and stream.
+  std::optional<std::string_view> members;
   bool tessera_fields = true;     // what only our workers know: include_stop_reason
   bool with_model = true;         // false: the URL says it
   bool stream_options = true;     // false: the upstream does not know them

@@ -64,6 +64,8 @@ void add_call(std::vector<ToolCall>& calls, ToolCallDelta&& delta) {
   if (!delta.id.empty()) call.id = std::move(delta.id);
   call.name += delta.name;
   call.arguments += delta.arguments;
+  if (!delta.extra_content.empty()) call.extra_content = std::move(delta.extra_content);
+  if (!delta.extra_content.empty()) call.extra_content = std::move(delta.extra_content);
 }
 
 }  // namespace

@@ -316,7 +316,9 @@ void write_tool_calls(JsonWriter& w, const std::vector<ToolCall>& calls) {
   for (const ToolCall& call : calls) {
     w.begin_object().member("id", call.id).member("type", "function").key("function");
     w.begin_object().member("name", call.name).member("arguments", call.arguments);
-    w.end_object().end_object();
+    w.end_object();
+    if (!call.extra_content.empty()) w.key("extra_content").raw(call.extra_content);
+    w.end_object();
   }
   w.end_array();
 }

@@ -22,6 +22,7 @@ void write_usage(JsonWriter& w, const std::optional<Usage>& usage, bool null_usa
 void write_finish(JsonWriter& w, const std::optional<FinishReason>& reason,
                   const std::optional<StopReason>& stop);
 void write_timings(JsonWriter& w, const Timings& timings);
+void write_members(JsonWriter& w, const WireOptions& wire);  // WireOptions::members, which is set
 void write_extra(JsonWriter& w, const StringPairs& extra);
 void write_token_ids(JsonWriter& w, std::string_view name,
                      const std::optional<std::vector<std::int32_t>>& ids);
