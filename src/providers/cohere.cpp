@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "providers/completions_by_chat.h"
 #include "providers/failure.h"
 #include "providers/parameters.h"
 #include "providers/reading.h"
@@ -101,25 +102,12 @@ std::unique_ptr<ChatDecoder> chat_stream(const Memo& memo) {
 
 // --- Completions ---
 
-WireRequest completions_by_chat(const api::CompletionRequest& request, const Context& context) {
-  api::ChatRequest chat{.common = request.common, .generation = request.generation};
-  chat.messages.push_back({.role = "user", .content = only_prompt(request, "cohere")});
-  // What only completions have is refused by the rules of chat, which knows none of it.
-  static constexpr Dialect kNothing = {.provider = "cohere"};
-  Parameters own(request, kNothing, context);
-  for (const char* field : {"suffix", "echo", "best_of", "logprobs", "use_raw_prompt"}) {
-    if (own.has(field)) own.refuse(field);
-  }
-  chat.generation.echo = false;
-  WireRequest wire = cohere_v2_chat(chat, context);
-  for (std::string& field : own.dropped()) wire.dropped.push_back(std::move(field));
-  std::ranges::sort(wire.dropped);
-  wire.memo.notes["api"] = "chat";
-  return wire;
-}
-
 WireRequest completions_to_wire(const api::CompletionRequest& request, const Context& context) {
-  if (completes_by_chat(context.model)) return completions_by_chat(request, context);
+  if (completes_by_chat(context.model)) {
+    WireRequest wire = complete_by_chat(request, context, "cohere", cohere_v2_chat);
+    wire.memo.notes["api"] = "chat";
+    return wire;
+  }
   return cohere_generate(request, context, CohereHost::kCohere);
 }
 
@@ -129,50 +117,12 @@ bool by_chat(const Memo& memo) {
 }
 
 api::CompletionResponse completions_from_wire(const WireResponse& wire, const Memo& memo) {
-  if (!by_chat(memo)) return cohere_generate_answer(wire, memo);
-  api::ChatResponse chat = cohere_v2_chat_answer(wire, memo);
-  api::CompletionResponse answer{.id = std::move(chat.id),
-                                 .created = chat.created,
-                                 .model = std::move(chat.model),
-                                 .usage = std::move(chat.usage)};
-  for (api::ChatChoice& choice : chat.choices) {
-    answer.choices.push_back({.index = choice.index,
-                              .text = choice.message.content.value_or(""),
-                              .finish_reason = choice.finish_reason});
-  }
-  return answer;
+  if (by_chat(memo)) return completion_of(cohere_v2_chat_answer(wire, memo));
+  return cohere_generate_answer(wire, memo);
 }
 
-// The text of chat's chunks.
-class CompletionsByChat final : public CompletionDecoder {
- public:
-  explicit CompletionsByChat(const Memo& memo) : chat_(cohere_v2_chat_stream(memo)) {}
-
-  std::vector<api::CompletionResponse> feed(const WireEvent& event) override {
-    std::vector<api::CompletionResponse> chunks;
-    for (api::ChatChunk& chunk : chat_->feed(event)) {
-      api::CompletionResponse out{.id = chunk.id,
-                                  .created = chunk.created,
-                                  .model = chunk.model,
-                                  .usage = std::move(chunk.usage)};
-      for (api::ChatChunkChoice& choice : chunk.choices) {
-        const std::string text = choice.delta.content.value_or("");
-        if (text.empty() && !choice.finish_reason) continue;
-        out.choices.push_back(
-            {.index = choice.index, .text = text, .finish_reason = choice.finish_reason});
-      }
-      if (!out.choices.empty() || out.usage) chunks.push_back(std::move(out));
-    }
-    return chunks;
-  }
-  bool finished() const override { return chat_->finished(); }
-
- private:
-  std::unique_ptr<ChatDecoder> chat_;
-};
-
 std::unique_ptr<CompletionDecoder> completions_stream(const Memo& memo) {
-  if (by_chat(memo)) return std::make_unique<CompletionsByChat>(memo);
+  if (by_chat(memo)) return completions_of(cohere_v2_chat_stream(memo));
   return cohere_generate_stream(memo);
 }
 
@@ -287,7 +237,7 @@ std::string base_url(const catalog::ExternalModel& model) {
   if (base.empty()) base = "https://api.cohere.com";
   // People configure it with the version that their SDK wanted.
   for (const char* tail : {"/", "/v1", "/v2", "/"}) {
-    if (base.ends_with(tail)) base.resize(base.size() - std::string_view(tail).size());
+    if (base.ends_with(tail)) base.erase(base.size() - std::string_view(tail).size());
   }
   return base;
 }

@@ -50,6 +50,8 @@ std::string number(double value) {
 std::string range_text(const Rule& rule) {
   if (rule.highest == Rule::kNone) return "be " + number(rule.lowest) + " or more";
   if (rule.lowest == -Rule::kNone) return "be at most " + number(rule.highest);
+  if (rule.below)
+    return "be at least " + number(rule.lowest) + " and below " + number(rule.highest);
   return "be between " + number(rule.lowest) + " and " + number(rule.highest);
 }
 
@@ -284,7 +286,8 @@ bool Parameters::in_range(const Rule& rule, const Field& field, json::value& val
     if (temperature_policy_ == "clamp") value = std::clamp(asked, rule.lowest, rule.highest);
   }
   const double given = value.to_number<double>();
-  if (given >= rule.lowest && given <= rule.highest) return true;
+  const bool low_enough = rule.below ? given < rule.highest : given <= rule.highest;
+  if (given >= rule.lowest && low_enough) return true;
   // OpenAI's default, which frameworks send without being asked.
   if (field.name == "temperature" && given == 1) return false;
   if (drop_unsupported_) {

@@ -31,6 +31,7 @@ struct Rule {
   double lowest = -kNone, highest = kNone;
   double scale = 1;           // the factor of temperature_policy "scale"
   std::size_t max_items = 0;  // of a list; 0: any number
+  bool below = false;         // `highest` itself is too high
   Fate fate = Fate::kSend;
   bool native_passes = false;  // the native name is a public extra, too: Cohere's `k`
 };

@@ -117,6 +117,8 @@ struct Provider {
     WireRequest (*to_wire)(const api::EmbeddingRequest&, const Context&);
     api::EmbeddingResponse (*from_wire)(const WireResponse&, const Memo&);
     int (*max_inputs)(const catalog::ExternalModel&);
+    // Likewise bytes of text per call, for limits in tokens; null or 0: any. One input alone goes.
+    int (*max_bytes)(const catalog::ExternalModel&);
   } embeddings;
 
   // What a status that is not 2xx means to our client.

@@ -1,13 +1,20 @@
+#include "providers/anthropic.h"
+#include "providers/ai21.h"
 #include "providers/cohere.h"
 #include "providers/openai.h"
 #include "providers/provider.h"
+#include "providers/vertex.h"
 
 namespace tessera::providers {
 
 const Provider& worker_provider() { return kWorker; }
 
 const Provider* find_provider(const catalog::ExternalModel& model) {
+  if (model.provider == "anthropic") return &kAnthropic;
   if (model.provider == "cohere") return &kCohere;
+  if (model.provider == "ai21labs") return &kAi21;
+  if (model.provider == "google-cloud-vertex-ai") return &kVertex;
+  if (model.provider == "palm") return &kPalm;
   if (model.provider == "openai") return &kOpenAi;
   return nullptr;
 }

@@ -40,6 +40,10 @@ Block image_block(const ContentPart& part, const TurnRules& rules, const std::st
   const std::string url_path = join_path(path, "image_url.url");
   if (!rules.images) throw refuse_part(rules, "an image", path);
   Block block{.kind = Block::Kind::kImage, .detail = part.detail, .path = path};
+  if (rules.cloud_urls && part.url.starts_with("gs://")) {
+    block.url = part.url;
+    return block;
+  }
   if (part.url.starts_with("http://") || part.url.starts_with("https://")) {
     if (!rules.fetches_urls) {
       throw Error(ErrorKind::kUnsupportedContent,
@@ -76,6 +80,24 @@ Block document_block(const ContentPart& part, const TurnRules& rules, const std:
           .path = path};
 }
 
+// {"type": "input_audio", "input_audio": {"data": "…", "format": "wav" | "mp3"}}
+Block audio_block(const ContentPart& part, const std::string& path) {
+  const json::object object = parse_json_object(part.json);
+  const json::object& audio = require_object(object, "input_audio", path);
+  const std::string audio_path = join_path(path, "input_audio");
+  const std::string format = require_string(audio, "format", audio_path);
+  if (format != "wav" && format != "mp3") {
+    throw Error(
+        ErrorKind::kUnsupportedContent,
+        "Unsupported content: audio must be 'wav' or 'mp3', not " + quote_for_message(format) + ".",
+        join_path(audio_path, "format"));
+  }
+  return {.kind = Block::Kind::kDocument,
+          .media_type = format == "wav" ? "audio/wav" : "audio/mpeg",
+          .data = require_string(audio, "data", audio_path),
+          .path = path};
+}
+
 // Blocks of a message's content, blank text left out.
 std::vector<Block> content_blocks(const ChatMessage& message, const TurnRules& rules,
                                   const std::string& message_path) {
@@ -105,7 +127,9 @@ std::vector<Block> content_blocks(const ChatMessage& message, const TurnRules& r
       case ContentPart::Kind::kReasoning:
         continue;  // the message's thinking_blocks and reasoning_content have it
       case ContentPart::Kind::kAudio:
-        throw refuse_part(rules, "audio", path);
+        if (!rules.audio) throw refuse_part(rules, "audio", path);
+        blocks.push_back(audio_block(part, path));
+        break;
       case ContentPart::Kind::kOther:
         throw refuse_part(rules, "a part of this type", join_path(path, "type"));
     }

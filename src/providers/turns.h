@@ -54,6 +54,8 @@ struct TurnRules {
   bool images = true;             // else kUnsupportedContent
   bool documents = false;         // `file` parts with a PDF
   bool fetches_urls = true;       // reads http(s) images itself
+  bool cloud_urls = false;        // and gs:// ones
+  bool audio = false;             // input_audio parts; they become kDocument with an audio type
   bool merge_same_role = true;    // two user messages in a row become one turn
   std::string_view id_extra;      // characters that ids may have beside [A-Za-z0-9_-]
   std::size_t max_id_length = 0;  // 0: any
