@@ -1,8 +1,10 @@
 #include "base/crypto.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 
 #include <new>
@@ -174,6 +176,58 @@ std::optional<std::string> open_sealed(std::string_view key, std::string_view se
   check(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()), "Opening");
   if (EVP_DecryptFinal_ex(cipher.get(), bytes + size, &length) != 1) return std::nullopt;
   return out;
+}
+
+namespace {
+
+using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+
+Key read_key(std::string_view pem, bool is_private) {
+  using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  // No pass phrase is asked for on the terminal: an encrypted key is none.
+  const auto no_phrase = [](char*, int, int, void*) { return 0; };
+  EVP_PKEY* key = is_private ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_phrase, nullptr)
+                             : PEM_read_bio_PUBKEY(bio.get(), nullptr, no_phrase, nullptr);
+  ERR_clear_error();
+  return {key, EVP_PKEY_free};
+}
+
+bool is_good_rsa(const Key& key) {
+  constexpr int kFewestBits = 2048;  // RFC 7518, 3.3
+  return key && EVP_PKEY_base_id(key.get()) == EVP_PKEY_RSA &&
+         EVP_PKEY_bits(key.get()) >= kFewestBits;
+}
+
+}  // namespace
+
+std::optional<std::string> sign_rs256(std::string_view private_key_pem, std::string_view bytes) {
+  const Key key = read_key(private_key_pem, true);
+  if (!is_good_rsa(key)) return std::nullopt;
+  const DigestContext context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  check(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()), "Signing");
+  std::size_t size = 0;
+  check(EVP_DigestSign(context.get(), nullptr, &size, in(bytes), bytes.size()), "Signing");
+  std::string signature(size, '\0');
+  check(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
+                       in(bytes), bytes.size()),
+        "Signing");
+  signature.resize(size);
+  return signature;
+}
+
+bool verify_rs256(std::string_view public_key_pem, std::string_view bytes,
+                  std::string_view signature) {
+  const Key key = read_key(public_key_pem, false);
+  if (!is_good_rsa(key)) return false;
+  const DigestContext context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  check(EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()),
+        "Verifying");
+  const bool valid = EVP_DigestVerify(context.get(), in(signature), signature.size(), in(bytes),
+                                      bytes.size()) == 1;
+  ERR_clear_error();
+  return valid;
 }
 
 }  // namespace tessera

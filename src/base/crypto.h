@@ -48,4 +48,11 @@ std::string seal(std::string_view key, std::string_view plaintext, std::string_v
 std::optional<std::string> open_sealed(std::string_view key, std::string_view sealed,
                                        std::string_view context);
 
+// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017; "RS256" of RFC 7518). key: PEM, PKCS #8 or PKCS #1.
+// nullopt when it is no RSA private key of at least 2048 bits.
+std::optional<std::string> sign_rs256(std::string_view private_key_pem, std::string_view bytes);
+// key: PEM of the public key.
+bool verify_rs256(std::string_view public_key_pem, std::string_view bytes,
+                  std::string_view signature);
+
 }  // namespace tessera

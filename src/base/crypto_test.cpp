@@ -1,6 +1,10 @@
 #include "base/crypto.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include <set>
 
@@ -70,6 +74,46 @@ TEST(Seal, NistVector) {
   std::string sealed = std::string(12, '\0') + *hex_decode("cea7403d4d606b6e074ec5d3baf39d18") +
                        *hex_decode("d0d1c8a799996bf0265b98b5d48ab919");
   EXPECT_EQ(open_sealed(std::string(32, '\0'), sealed, ""), std::string(16, '\0'));
+}
+
+std::string pem_of(EVP_PKEY* key, bool is_private) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  if (is_private) {
+    PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  } else {
+    PEM_write_bio_PUBKEY(bio, key);
+  }
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  std::string pem(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+
+TEST(Rs256, SignsWhatItsKeyVerifies) {
+  EVP_PKEY* key = EVP_RSA_gen(2048);
+  const std::string secret = pem_of(key, true), known = pem_of(key, false);
+  EVP_PKEY_free(key);
+  const std::optional<std::string> signature = sign_rs256(secret, "header.claims");
+  ASSERT_TRUE(signature);
+  EXPECT_EQ(signature->size(), 256u);
+  EXPECT_EQ(sign_rs256(secret, "header.claims"), signature);  // PKCS1-v1_5 has no salt
+  EXPECT_TRUE(verify_rs256(known, "header.claims", *signature));
+  EXPECT_FALSE(verify_rs256(known, "header.other", *signature));
+  EXPECT_FALSE(verify_rs256(known, "header.claims", "short"));
+}
+
+TEST(Rs256, KeysThatAreNone) {
+  EVP_PKEY* small = EVP_RSA_gen(1024);
+  EXPECT_EQ(sign_rs256(pem_of(small, true), "x"), std::nullopt);
+  EVP_PKEY_free(small);
+  EVP_PKEY* curve = EVP_EC_gen("P-256");
+  EXPECT_EQ(sign_rs256(pem_of(curve, true), "x"), std::nullopt);
+  EVP_PKEY_free(curve);
+  for (const char* pem : {"", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}) {
+    EXPECT_EQ(sign_rs256(pem, "x"), std::nullopt);
+    EXPECT_FALSE(verify_rs256(pem, "x", "y"));
+  }
 }
 
 }  // namespace
