@@ -6,6 +6,9 @@
 namespace tessera::providers {
 
 extern const Provider kOpenAi;
+extern const Provider kAzure;
+extern const Provider kCustom;
+extern const Provider kDatabricks;
 extern const Provider kWorker;
 
 }  // namespace tessera::providers

@@ -1,3 +1,4 @@
+#include "base/strings.h"
 #include "providers/anthropic.h"
 #include "providers/ai21.h"
 #include "providers/cohere.h"
@@ -15,7 +16,12 @@ const Provider* find_provider(const catalog::ExternalModel& model) {
   if (model.provider == "ai21labs") return &kAi21;
   if (model.provider == "google-cloud-vertex-ai") return &kVertex;
   if (model.provider == "palm") return &kPalm;
-  if (model.provider == "openai") return &kOpenAi;
+  if (model.provider == "openai") {
+    const std::string_view type = model.option("openai_api_type");
+    return iequals(type, "azure") || iequals(type, "azuread") ? &kAzure : &kOpenAi;
+  }
+  if (model.provider == "custom") return &kCustom;
+  if (model.provider == "databricks-model-serving") return &kDatabricks;
   return nullptr;
 }
 
