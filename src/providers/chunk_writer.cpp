@@ -53,6 +53,10 @@ void ChatChunkWriter::reasoning(std::string_view text, int choice) {
   if (!text.empty()) add(choice).delta.reasoning_content = std::string(text);
 }
 
+void ChatChunkWriter::thinking_blocks(std::string_view json, int choice) {
+  if (!json.empty()) add(choice).delta.thinking_blocks = json;
+}
+
 void ChatChunkWriter::logprobs(api::ChatLogprobs logprobs, int choice) {
   if (logprobs.content.empty()) return;
   api::ChatChunkChoice* written = last();

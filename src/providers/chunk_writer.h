@@ -26,6 +26,8 @@ class ChatChunkWriter {
   void reasoning(std::string_view text, int choice = 0);
   void logprobs(api::ChatLogprobs logprobs,
                 int choice = 0);  // with the text written last, or alone
+  // JSON text of an array: blocks for replay. "" writes nothing.
+  void thinking_blocks(std::string_view json, int choice = 0);
   // The call's index in the choice.
   int begin_call(std::string id, std::string name, int choice = 0);
   void arguments(int call, std::string_view text, int choice = 0);

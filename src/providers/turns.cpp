@@ -138,6 +138,18 @@ std::vector<Block> content_blocks(const ChatMessage& message, const TurnRules& r
   return blocks;
 }
 
+// The reasoning among an assistant's parts, as a list; "" when there is none.
+std::string reasoning_parts(const ChatMessage& message) {
+  std::string list;
+  for (const ContentPart& part : message.parts) {
+    if (part.kind != ContentPart::Kind::kReasoning || part.json.empty()) continue;
+    list += (list.empty() ? '[' : ',');
+    list += part.json;
+  }
+  if (!list.empty()) list += ']';
+  return list;
+}
+
 class TurnBuilder {
  public:
   explicit TurnBuilder(const TurnRules& rules)
@@ -172,6 +184,7 @@ class TurnBuilder {
               .blocks = content_blocks(message, rules_, path),
               .thinking_blocks = message.thinking_blocks,
               .reasoning_content = message.reasoning_content};
+    if (turn.thinking_blocks.empty()) turn.thinking_blocks = reasoning_parts(message);
     for (std::size_t i = 0; i < message.tool_calls.size(); ++i) {
       const api::ToolCall& call = message.tool_calls[i];
       const std::string call_path = index_path(join_path(path, "tool_calls"), i);
