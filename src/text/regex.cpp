@@ -31,7 +31,7 @@ struct CharSet {
   std::bitset<128> ascii;      // the answer for each ASCII character, once sealed
 
   bool has(char32_t c) const {
-    if (categories != 0 && (category_bit(c) & categories)) return true;
+    if (categories != 0 && (category_bit_unicode14(c) & categories)) return true;
     if (white_space && is_white_space(c)) return true;
     for (const auto& [low, high] : ranges) {
       if (low <= c && c <= high) return true;
@@ -643,11 +643,12 @@ bool Regex::Program::holds(int assertion, std::string_view text, std::size_t pos
   const auto word_before = [&] {
     if (position == 0) return false;
     std::size_t i = previous_code_point(text, position);
-    return (category_bit(next_code_point(text, i)) & kWordCategories) != 0;
+    return (category_bit_unicode14(next_code_point(text, i)) & kWordCategories) != 0;
   };
   const auto word_after = [&] {
     std::size_t i = position;
-    return i < text.size() && (category_bit(next_code_point(text, i)) & kWordCategories) != 0;
+    return i < text.size() &&
+           (category_bit_unicode14(next_code_point(text, i)) & kWordCategories) != 0;
   };
   switch (assertion) {
     case Node::kLineBegin:

@@ -54,7 +54,7 @@ class Scanner {
     }
     next = i;
     const char32_t c = next_code_point(text_, next);
-    const std::uint32_t bit = category_bit(c);
+    const std::uint32_t bit = category_bit_unicode14(c);
     if (bit & kLetter) return kIsLetter;
     if (bit & kNumber) return kIsNumber;
     return is_white_space(c) ? kIsSpace : kIsSymbol;

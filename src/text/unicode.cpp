@@ -43,6 +43,14 @@ std::uint32_t category_bit_unicode8(char32_t c) {
   return age[0] > 8 ? 1u << U_UNASSIGNED : category_bit(c);
 }
 
+std::uint32_t category_bit_unicode14(char32_t c) {
+  // Of the basic plane Unicode 15 took only two places.
+  if (c < 0x10000 && c != 0xCF3 && c != 0xECE) return category_bit(c);
+  UVersionInfo age;
+  u_charAge(static_cast<UChar32>(c), age);
+  return age[0] > 14 ? 1u << U_UNASSIGNED : category_bit(c);
+}
+
 std::uint32_t category_mask(std::string_view name) {
   const std::string terminated(name);
   const int value = u_getPropertyValueEnum(UCHAR_GENERAL_CATEGORY_MASK, terminated.c_str());

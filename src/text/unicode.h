@@ -14,6 +14,9 @@ std::uint32_t category_bit(char32_t c);
 // The same by the Unicode 8 tables that BERT's reference pipeline knows: later characters count as
 // unassigned, and six have changed since.
 std::uint32_t category_bit_unicode8(char32_t c);
+// The same by Unicode 14, which the regular expressions of the tokenizers library know: characters
+// of 2022 and later count as unassigned there.
+std::uint32_t category_bit_unicode14(char32_t c);
 // Bits of "L", "Lu", "Letter", "N", "P", …; 0 when the name is unknown.
 std::uint32_t category_mask(std::string_view name);
 
