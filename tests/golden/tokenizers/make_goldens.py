@@ -1,23 +1,38 @@
 #!/usr/bin/env python3
 """Small tokenizers of every family, with texts and what the reference library makes of them.
 
-Needs the `tokenizers` package (written with 0.20.3). Run from anywhere; rewrites the folders beside
-it. Each holds tokenizer.json and expected.json: for every entry of texts.json
+Needs the packages tokenizers (written with 0.20.3), sentencepiece (0.2.3), protobuf and tiktoken
+(0.14). Run from anywhere; rewrites the folders beside it. Each holds tokenizer.json or
+tokenizer.model and expected.json: for every entry of texts.json
   ids      with special tokens added and parsed
   as_text  the same without either, when it differs from ids
   decode   of ids, special tokens kept
   skip     of ids, special tokens dropped, when it differs from decode
-and decodes.json: random ids, some beyond the vocabulary, with decode and skip.
+decodes.json: random ids, some beyond the vocabulary, with decode and skip; and parity.json: eight
+hexadecimal digits for each chunk of parity_text.py, of the ids without special tokens ("encode") and
+of the decoded text ("decode"), and for sequences of random ids of their text ("random").
 """
+import base64
+import io
 import json
 import pathlib
 import random
+import re
 import shutil
+import sys
+import tempfile
+
+import sentencepiece
+import tiktoken
+from sentencepiece import sentencepiece_model_pb2
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
 from tokenizers import pre_tokenizers, processors, trainers
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import parity_text  # noqa: E402
+
 SPACE = "\u2581"
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -241,46 +256,226 @@ def splits():
     return edit(t, lambda d: None)
 
 
+def precompiled_rules():
+    """A small charsmap: full-width letters, ligatures, odd spaces, a decomposed letter, a deletion."""
+    rules = [(chr(0xFF21 + i), chr(65 + i)) for i in range(26)]
+    rules += [("\ufb01", "fi"), ("\ufb02", "fl"), ("\u00a0", " "), ("\u3000", " "), ("\t", " "),
+              ("\n", " "), ("\r", " "), ("\u2026", "..."), ("\u0130", "i\u0307"), ("e\u0301", "é"),
+              ("\u00ad", ""), ("\u200b", ""), ("\u00bd", "1/2"), ("\u2003", "  ")]
+    return "".join("\t".join(" ".join("%X" % ord(c) for c in side) for side in rule) + "\n"
+                   for rule in rules)
+
+
+class SentencePiece:
+    """sentencepiece's encoding between special tokens, as transformers' LlamaTokenizer (legacy) uses
+    it, and the decoder chain that its converted tokenizer.json has."""
+
+    def __init__(self, change=lambda proto: None, **options):
+        with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+            rules.write(precompiled_rules())
+            rules.flush()
+            if options.pop("rules", False):
+                options["normalization_rule_tsv"] = rules.name
+            out = io.BytesIO()
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(corpus()), model_writer=out, minloglevel=2, num_threads=1,
+                character_coverage=0.995, **options)
+        proto = sentencepiece_model_pb2.ModelProto.FromString(out.getvalue())
+        change(proto)
+        proto.normalizer_spec.ClearField("normalization_rule_tsv")
+        self.bytes = proto.SerializeToString()
+        self.model = sentencepiece.SentencePieceProcessor(model_proto=self.bytes)
+        self.specials = [p.piece for p in proto.pieces if p.type in (2, 3)]
+        self.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(),
+                                          decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+        self.size = self.model.vocab_size()
+
+    def write(self, folder):
+        (folder / "tokenizer.model").write_bytes(self.bytes)
+
+    def as_text(self, text):
+        return self.model.encode(text)
+
+    def ids(self, text):
+        out = [self.model.bos_id()]
+        for part in re.split("(" + "|".join(map(re.escape, self.specials)) + ")", text):
+            out += [self.model.piece_to_id(part)] if part in self.specials else self.model.encode(part)
+        return out
+
+    def decode(self, ids, skip):
+        pieces = [self.model.id_to_piece(i) for i in ids if i < self.size]
+        return self.decoder.decode([p for p in pieces if not (skip and p in self.specials)])
+
+
+def sp_bpe():
+    """Llama 2's settings, with user-defined and unused pieces."""
+    def change(proto):
+        normal = [p for p in proto.pieces if p.type == 1 and len(p.piece) in (2, 3, 4)]
+        for p in normal[:120:7]:
+            p.type = 5
+    return SentencePiece(change, model_type="bpe", vocab_size=900, byte_fallback=True,
+                         normalization_rule_name="identity", remove_extra_whitespaces=False,
+                         user_defined_symbols=["<user>", "[MASK]", SPACE * 2, "in", "2024"])
+
+
+def sp_rules():
+    """Rewriting rules, white space removed, no bytes."""
+    return SentencePiece(model_type="bpe", vocab_size=500, rules=True,
+                         user_defined_symbols=["<user>", "\u00bd"])
+
+
+def sp_unigram():
+    return SentencePiece(model_type="unigram", vocab_size=600, rules=True, byte_fallback=True,
+                         user_defined_symbols=["<user>", "ation", "the"])
+
+
+class Ranks:
+    """A rank file as Llama 3 has it: the tokens of the llama3 tokenizer above."""
+    SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"]
+
+    def __init__(self):
+        vocab = json.loads((HERE / "llama3/tokenizer.json").read_text())["model"]["vocab"]
+        letters, n = {}, 0
+        for b in range(256):
+            if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174:
+                letters[chr(b)] = b
+            else:
+                letters[chr(256 + n)], n = b, n + 1
+        tokens = sorted((i, t) for t, i in vocab.items() if t not in self.SPECIALS)
+        self.ranks = {bytes(letters[c] for c in t): k for k, (_, t) in enumerate(tokens)}
+        specials = {t: len(self.ranks) + i for i, t in enumerate(self.SPECIALS)}
+        self.encoding = tiktoken.Encoding("golden", pat_str=LLAMA3, mergeable_ranks=self.ranks,
+                                          special_tokens=specials)
+        self.config = {"added_tokens_decoder": {str(i): {"content": t, "special": True,
+                                                         "normalized": False}
+                                                for t, i in specials.items()}}
+        self.texts = list(self.ranks) + [
+            t.encode() for t in self.SPECIALS]
+        self.size = len(self.texts)
+
+    def write(self, folder):
+        (folder / "tokenizer.model").write_bytes(
+            b"".join(base64.b64encode(t) + b" %d\n" % i for t, i in self.ranks.items()))
+        (folder / "tokenizer_config.json").write_text(compact(self.config) + "\n")
+
+    def as_text(self, text):
+        return self.encoding.encode_ordinary(text)
+
+    def ids(self, text):
+        return [len(self.ranks)] + self.encoding.encode(text, allowed_special="all")
+
+    def decode(self, ids, skip):
+        return b"".join(self.texts[i] for i in ids if i < self.size and
+                        not (skip and i >= len(self.ranks))).decode("utf-8", "replace")
+
+
+class Native:
+    """A pipeline of the tokenizers library."""
+
+    def __init__(self, tokenizer, data):
+        self.tokenizer, self.data, self.size = tokenizer, data, tokenizer.get_vocab_size()
+
+    def write(self, folder):
+        (folder / "tokenizer.json").write_text(compact(self.data) + "\n")
+
+    def as_text(self, text):
+        self.tokenizer.encode_special_tokens = True
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def ids(self, text):
+        self.tokenizer.encode_special_tokens = False
+        return self.tokenizer.encode(text).ids
+
+    def decode(self, ids, skip):
+        return self.tokenizer.decode(ids, skip_special_tokens=skip)
+
+
+def unigram():
+    """The unigram model above as the library's own converter would write it."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString((HERE / "sp_unigram/tokenizer.model").read_bytes())
+    data = {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": i, "content": p.piece, "single_word": False, "lstrip": False,
+                              "rstrip": False, "normalized": False, "special": True}
+                             for i, p in enumerate(proto.pieces) if p.type in (2, 3)],
+            "normalizer": {"type": "Sequence", "normalizers": [
+                {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(
+                    proto.normalizer_spec.precompiled_charsmap).decode()},
+                {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+            "pre_tokenizer": {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "always",
+                              "split": True},
+            "post_processor": {"type": "TemplateProcessing",
+                               "single": [{"Sequence": {"id": "A", "type_id": 0}},
+                                          {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+                               "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+                                        {"Sequence": {"id": "B", "type_id": 0}}],
+                               "special_tokens": {"</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}},
+            "decoder": {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "always",
+                        "split": True},
+            "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": False,
+                      "vocab": [[p.piece, p.score] for p in proto.pieces if p.type != 6]}}
+    return Tokenizer.from_str(json.dumps(data)), data
+
+
 def compact(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_expected(name, model, folder, cases):
+    rows = []
+    for text in cases:
+        ids, as_text = model.ids(text), model.as_text(text)
+        row = {"ids": ids, "decode": model.decode(ids, False)}
+        if as_text != ids:
+            row["as_text"] = as_text
+        skip = model.decode(ids, True)
+        if skip != row["decode"]:
+            row["skip"] = skip
+        rows.append(json.dumps(row, separators=(",", ":")))
+    (folder / "expected.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
+    r = random.Random(name)
+    rows = []
+    for _ in range(60):
+        ids = [r.randrange(model.size + 5) for _ in range(r.randint(1, 25))]
+        rows.append(json.dumps({"ids": ids, "decode": model.decode(ids, False),
+                                "skip": model.decode(ids, True)}, separators=(",", ":")))
+    (folder / "decodes.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
+
+
+def write_parity(model, folder):
+    pools = parity_text.load_pools()
+    encode = decode = noise = ""
+    for k in range(parity_text.CHUNKS):
+        ids = model.as_text(parity_text.text_of(parity_text.chunk(pools, k)))
+        encode += parity_text.hash_ids(ids)
+        decode += parity_text.hash_bytes(model.decode(ids, False).encode())
+    for k in range(64):
+        ids = parity_text.random_ids(k, model.size)
+        noise += parity_text.hash_bytes(model.decode(ids, False).encode())
+    (folder / "parity.json").write_text(json.dumps(
+        {"vocab_size": model.size, "encode": encode, "decode": decode, "random": noise}, indent=0) + "\n")
 
 
 def main():
     cases = texts()
     (HERE / "texts.json").write_text("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
-    makers = {"llama3": llama3, "cl100k": cl100k, "tekken": tekken, "neox": neox, "roberta": roberta,
+    native = {"llama3": llama3, "cl100k": cl100k, "tekken": tekken, "neox": neox, "roberta": roberta,
               "smollm": smollm, "llama2": llama2, "mistral": mistral, "metaspace": metaspace,
               "bert_uncased": lambda: bert(True), "bert_cased": lambda: bert(False), "added": added,
-              "splits": splits}
+              "splits": splits, "unigram": unigram}
+    makers = {"sp_bpe": sp_bpe, "sp_rules": sp_rules, "sp_unigram": sp_unigram}
+    makers.update({name: (lambda make=make: Native(*make())) for name, make in native.items()})
+    makers["ranks"] = Ranks
     for name, make in makers.items():
-        tokenizer, data = make()
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        model = make()
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        (folder / "tokenizer.json").write_text(compact(data) + "\n")
-        rows = []
-        for text in cases:
-            tokenizer.encode_special_tokens = False
-            ids = tokenizer.encode(text).ids
-            tokenizer.encode_special_tokens = True
-            as_text = tokenizer.encode(text, add_special_tokens=False).ids
-            row = {"ids": ids, "decode": tokenizer.decode(ids, skip_special_tokens=False)}
-            if as_text != ids:
-                row["as_text"] = as_text
-            skip = tokenizer.decode(ids, skip_special_tokens=True)
-            if skip != row["decode"]:
-                row["skip"] = skip
-            rows.append(json.dumps(row, separators=(",", ":")))
-        (folder / "expected.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
-        r = random.Random(name)
-        rows = []
-        for _ in range(60):
-            ids = [r.randrange(tokenizer.get_vocab_size() + 5) for _ in range(r.randint(1, 25))]
-            rows.append(json.dumps({"ids": ids, "decode": tokenizer.decode(ids, skip_special_tokens=False),
-                                    "skip": tokenizer.decode(ids, skip_special_tokens=True)},
-                                   separators=(",", ":")))
-        (folder / "decodes.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
-        print(name, len(data["model"]["vocab"]))
+        model.write(folder)
+        write_expected(name, model, folder, cases)
+        write_parity(model, folder)
+        print(name, model.size)
 
 
 if __name__ == "__main__":
