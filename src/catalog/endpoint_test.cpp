@@ -128,7 +128,8 @@ TEST(Config, RefusesWhatTheSummaryForbids) {
        [](EndpointConfig& c) {
          ServedEntity external;
          external.kind = EntityKind::kExternalModel;
-         external.external_model = ExternalModel{"openai", "x", Task::kChat, {}, {}};
+         external.external_model =
+             ExternalModel{"openai", "x", Task::kChat, {}, {{"openai_api_key", {.value = "k"}}}};
          c.entities.push_back(external);
        },
        "external"},

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "catalog/external_fields.h"
 #include "catalog/served_entity.h"
 #include "catalog/traffic.h"
 
@@ -168,6 +169,7 @@ void validate(const ServedEntity& entity, std::string_view path) {
     if (!entity.entity_name.empty() || !entity.entity_version.empty()) {
       invalid(at, "external_model", "cannot be combined with entity_name and entity_version.");
     }
+    validate_external_model(*entity.external_model, at + ".external_model");
   } else {
     if (entity.entity_name.empty()) {
       invalid(at, "entity_name", "missing, want a registered model or an external_model.");

@@ -208,7 +208,8 @@ TEST(Transitions, StopAndStart) {
 TEST(Transitions, ExternalEndpointsNeedNoResources) {
   ServedEntity external;
   external.kind = EntityKind::kExternalModel;
-  external.external_model = ExternalModel{"openai", "gpt", Task::kChat, {}, {}};
+  external.external_model =
+      ExternalModel{"openai", "gpt", Task::kChat, {}, {{"openai_api_key", {.value = "k"}}}};
   Endpoint endpoint;
   begin_update(endpoint, config({external}), 1000);
   EXPECT_EQ(settle(endpoint, 1000, kDeadline), Settled::kPromoted);

@@ -73,8 +73,6 @@ TEST_F(ApiTest, CreateRefusesWhatIsWrongNamingIt) {
        "entity_version"},
       {create_json("a", entity_json("chat", "1", R"(,"max_provisioned_throughput":981)")), 400,
        "INVALID_PARAMETER_VALUE", "980"},
-      {create_json("a", entity_json("chat", "1", R"(,"external_model":{})")), 400,
-       "INVALID_PARAMETER_VALUE", "external_model"},
       {create_json("a", entity_json("chat", "1", R"(,"environment_vars":{"A":"{{secrets/a/b}}"})")),
        400, "INVALID_PARAMETER_VALUE", "secret"},
       {create_json("a", entity_json("chat", "1"), R"(,"ai_gateway":{"guardrails":

@@ -148,8 +148,9 @@ ModelVersion ensure_version(store::ModelStore& models, const FullName& name,
 }
 
 void ensure_default_endpoint(EndpointTable& table, store::Database& database,
-                             store::ModelStore& models, const Options& options,
-                             const DefaultModel& wanted, const ModelVersion& version) {
+                             store::ModelStore& models, const SecretVault& vault,
+                             const Options& options, const DefaultModel& wanted,
+                             const ModelVersion& version) {
   const Principal* admin = table.find_principal(options.admin_user);
   const Principal nobody;
   ConfigChange change;
@@ -157,7 +158,7 @@ void ensure_default_endpoint(EndpointTable& table, store::Database& database,
   entity.entity_name = wanted.full_name;
   entity.entity_version = std::to_string(version.version);
   change.entities = {entity};
-  const Rollout rollout(models, options);
+  const Rollout rollout(models, vault, options);
   if (const Endpoint* known = table.find(wanted.endpoint_name)) {
     // The files have moved: follow them.
     const auto& config = known->active ? known->active : known->pending;
@@ -220,7 +221,7 @@ bool ensure_admin(EndpointTable& table, const std::string& admin_user,
 }
 
 void ensure_catalog(EndpointTable& table, store::Database& database, store::ModelStore& models,
-                    const Options& options) {
+                    const SecretVault& vault, const Options& options) {
   ensure_system_ai(models);
   ensure_preconfigured(table, models, options);
   for (const DefaultModel& wanted : options.default_models) {
@@ -234,7 +235,7 @@ void ensure_catalog(EndpointTable& table, store::Database& database, store::Mode
     ensure_model(models, name, wanted.notes);
     const std::string path = std::filesystem::absolute(wanted.path).lexically_normal().string();
     const ModelVersion version = ensure_version(models, name, path);
-    ensure_default_endpoint(table, database, models, options, wanted, version);
+    ensure_default_endpoint(table, database, models, vault, options, wanted, version);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "control/endpoint_table.h"
 #include "control/options.h"
+#include "control/secret_vault.h"
 #include "store/model_store.h"
 
 namespace tessera::control {
@@ -24,7 +25,7 @@ bool ensure_admin(EndpointTable& table, const std::string& admin_user,
 
 // system.ai, the six databricks-… endpoints, and the default models whose files exist.
 void ensure_catalog(EndpointTable& table, store::Database& database, store::ModelStore& models,
-                    const Options& options);
+                    const SecretVault& vault, const Options& options);
 
 // The default models of `make serve`, by where their files are.
 std::vector<DefaultModel> shipped_default_models(const std::filesystem::path& chat_model,

@@ -84,11 +84,13 @@ struct Control::Impl : std::enable_shared_from_this<Control::Impl> {
         table(database, holder),
         models(database),
         usage_store(database),
+        secret_store(database),
+        vault(secret_store, secret_key(options.data_folder / "secret-key")),
         strand(asio::make_strand(executor)),
         tick_timer(strand),
         supervisor(std::move(executor), supervisor_options(options),
                    [this](EntityReport report) { take(std::move(report)); }),
-        services{options, thread, table, models, supervisor, traffic, {}} {}
+        services{options, thread, table, models, supervisor, traffic, {}, secret_store, vault} {}
 
   // From the supervisor's strand.
   void take(EntityReport report) {
@@ -117,6 +119,8 @@ struct Control::Impl : std::enable_shared_from_this<Control::Impl> {
   EndpointTable table;
   store::ModelStore models;
   store::UsageStore usage_store;
+  store::SecretStore secret_store;
+  SecretVault vault;
   TrafficStats traffic;
   asio::strand<asio::any_io_executor> strand;
   asio::steady_timer tick_timer;  // on the strand
@@ -131,12 +135,13 @@ struct Control::Impl : std::enable_shared_from_this<Control::Impl> {
 void Control::Impl::bootstrap() {
   services.workspace_id = control::workspace_id(database);
   table.load(now_ms());
+  table.refresh([this](Endpoint& endpoint) { return vault.open(endpoint); });
   if (ensure_admin(table, options.admin_user, options.data_folder / "admin-token")) {
     log_info("control", "made the admin user",
              {{"user", options.admin_user},
               {"token_file", (options.data_folder / "admin-token").string()}});
   }
-  ensure_catalog(table, database, models, options);
+  ensure_catalog(table, database, models, vault, options);
   table.on_change([this] { supervisor.set_desired(desired_workers(table)); });
   supervisor.set_desired(desired_workers(table));
 }
@@ -214,6 +219,7 @@ void Control::register_routes(http::Router& router) {
   mount_models_api(routes, services);
   mount_permissions_api(routes, services);
   mount_principals_api(routes, services);
+  mount_secrets_api(routes, services);
   mount_discovery(router, services);
 }
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "control/external_model_json.h"
 
 namespace tessera::control {
 namespace {
@@ -84,7 +85,10 @@ void parse_workload(ServedEntity& e, const json::object& o, std::string_view pat
 
 ServedEntity parse_entity(const json::object& o, std::string_view path) {
   ServedEntity e = parse_common(o, path);
-  if (find_field(o, "external_model")) not_supported(join_path(path, "external_model"));
+  if (const json::object* external = get_object(o, "external_model", path)) {
+    e.kind = EntityKind::kExternalModel;
+    e.external_model = parse_external_model(*external, join_path(path, "external_model"));
+  }
   e.entity_name = get_string(o, "entity_name", path).value_or("");
   e.entity_version = get_string_or_int(o, "entity_version", path).value_or("");
   parse_workload(e, o, path);
@@ -205,7 +209,8 @@ json::object entity_json(const ServedEntity& e) {
   put(o, "entity_version", e.entity_version);
   o["type"] = to_string(e.kind);
   if (e.foundation_model) o["foundation_model"] = foundation_json(*e.foundation_model);
-  put_workload(o, e);
+  if (e.external_model) o["external_model"] = external_model_json(*e.external_model);
+  if (e.kind != EntityKind::kExternalModel) put_workload(o, e);
   put(o, "min_provisioned_throughput", e.min_provisioned_throughput);
   put(o, "max_provisioned_throughput", e.max_provisioned_throughput);
   put_environment(o, e);
@@ -260,6 +265,7 @@ json::object summary_config_json(const EndpointConfig& config) {
     put(spec, "entity_version", e.entity_version);
     spec["type"] = to_string(e.kind);
     if (e.foundation_model) spec["foundation_model"] = foundation_json(*e.foundation_model);
+    if (e.external_model) spec["external_model"] = external_model_json(*e.external_model);
     entities.push_back(std::move(spec));
     if (e.kind == EntityKind::kRegisteredModel) {
       models.push_back(

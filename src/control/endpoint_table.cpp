@@ -84,6 +84,17 @@ void EndpointTable::remove(std::string_view name) {
   changed();
 }
 
+void EndpointTable::refresh(const std::function<bool(Endpoint&)>& act) {
+  bool any = false;
+  for (auto& [name, entry] : endpoints_) {
+    Endpoint next = *entry;
+    if (!act(next)) continue;
+    entry = std::make_shared<const Endpoint>(std::move(next));
+    any = true;
+  }
+  if (any) changed();
+}
+
 void EndpointTable::report(const EntityReport& report, std::int64_t now_ms,
                            std::int64_t deadline_ms) {
   bool any = false;

@@ -40,6 +40,8 @@ class EndpointTable {
   using Act = std::function<void(catalog::Endpoint&)>;
   const catalog::Endpoint& change(std::string_view name, const Act& act);
   void remove(std::string_view name);
+  // Lets `act` change what is kept in memory only; it says whether it did.
+  void refresh(const std::function<bool(catalog::Endpoint&)>& act);
 
   // A fact from the supervisor, and the steps of the state machine that follow from it. Processes
   // do not wait for a disk: what cannot be saved is logged and holds all the same.

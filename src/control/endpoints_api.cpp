@@ -73,7 +73,7 @@ awaitable<Response> create_as(Services& s, Request request, Caller caller, bool 
                   "Endpoint with name '" + endpoint.name + "' already exists.");
     }
     if (made.config) {
-      Rollout(s.models, s.options)
+      Rollout(s.models, s.vault, s.options)
           .begin(endpoint, std::move(*made.config), creator, endpoint.creation_timestamp_ms);
     }
     return s.table.add(std::move(endpoint));
@@ -114,7 +114,7 @@ awaitable<Response> put_config(Services& s, Request request, Caller caller) {
       if (clear) {
         clear_config(endpoint, now_ms());
       } else {
-        Rollout(s.models, s.options)
+        Rollout(s.models, s.vault, s.options)
             .begin(endpoint, std::move(change), *caller.principal, now_ms());
       }
     });
@@ -130,7 +130,7 @@ awaitable<Response> put_pt_config(Services& s, Request request, Caller caller) {
   Endpoint updated = co_await s.thread.run([&] {
     return s.table.change(name, [&](Endpoint& endpoint) {
       require_version(request, endpoint);
-      Rollout(s.models, s.options).begin(endpoint, std::move(change), *caller.principal, now_ms());
+      Rollout(s.models, s.vault, s.options).begin(endpoint, std::move(change), *caller.principal, now_ms());
     });
   });
   co_return detailed(updated, caller);
@@ -303,7 +303,7 @@ awaitable<Response> logs(Services& s, Request request, Caller caller) {
 awaitable<Response> optimization_info(Services& s, Request request, Caller) {
   const std::string &model = param(request, "model"), &version = param(request, "version");
   json::object info = co_await s.thread.run([&] {
-    const Rollout rollout(s.models, s.options);
+    const Rollout rollout(s.models, s.vault, s.options);
     const ModelVersion found = rollout.version(model, version, "model");
     const auto facts = rollout.facts(found.storage_location);
     if (!facts) return json::object{{"optimizable", false}};

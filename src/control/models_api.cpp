@@ -504,7 +504,7 @@ void serve_preconfigured(Services& s, const ModelVersion& v) {
     if (endpoint->active->entities.front().entity_name != full_name) continue;
     if (endpoint->config_update == ConfigUpdate::kInProgress) continue;
     s.table.change(endpoint->name, [&](Endpoint& next) {
-      Rollout(s.models, s.options).begin_preconfigured(next, v, now_ms());
+      Rollout(s.models, s.vault, s.options).begin_preconfigured(next, v, now_ms());
     });
   }
 }

@@ -1,6 +1,7 @@
 #include "control/rollout.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/crypto.h"
 #include "base/error.h"
@@ -85,6 +86,11 @@ void Rollout::fill_version(ServedEntity& entity) const {
 }
 
 void Rollout::resolve(ServedEntity& entity, std::string_view path) const {
+  if (entity.external_model) {
+    entity.task = entity.external_model->task;
+    entity.model_id = entity.external_model->name;
+    return;
+  }
   const std::string at(path);
   const ModelVersion found =
       version(entity.entity_name, entity.entity_version, at + ".entity_name");
@@ -113,7 +119,14 @@ void Rollout::begin(Endpoint& endpoint, ConfigChange change, const Principal& pr
   require_not_updating(endpoint);
   const bool new_entities = change.entities.has_value();
   if (new_entities) {
-    for (ServedEntity& entity : *change.entities) fill_version(entity);
+    for (std::size_t i = 0; i < change.entities->size(); ++i) {
+      ServedEntity& entity = (*change.entities)[i];
+      fill_version(entity);
+      if (!entity.external_model) continue;
+      if (entity.name.empty()) entity.name = default_entity_name(entity);
+      const std::string at = "served_entities[" + std::to_string(i) + "].external_model";
+      vault_.adopt(entity, endpoint, principal, at);
+    }
   }
   EndpointConfig config = merge(endpoint, std::move(change));
   for (std::size_t i = 0; i < config.entities.size(); ++i) {
@@ -137,7 +150,10 @@ void Rollout::begin(Endpoint& endpoint, ConfigChange change, const Principal& pr
     }
   }
   if (!endpoint.task) endpoint.task = config.entities.front().task;
+  const bool external = config.entities.front().external_model.has_value();
   begin_update(endpoint, std::move(config), now_ms);
+  // Nothing has to be started, so there is nothing to wait for.
+  if (external) settle(endpoint, now_ms, std::numeric_limits<std::int64_t>::max());
 }
 
 void Rollout::begin_preconfigured(Endpoint& endpoint, const ModelVersion& version,

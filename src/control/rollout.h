@@ -4,13 +4,15 @@
 
 #include "catalog/endpoint.h"
 #include "control/options.h"
+#include "control/secret_vault.h"
 #include "store/model_store.h"
 
 namespace tessera::control {
 
 class Rollout {
  public:
-  Rollout(store::ModelStore& models, const Options& options) : models_(models), options_(options) {}
+  Rollout(store::ModelStore& models, const SecretVault& vault, const Options& options)
+      : models_(models), vault_(vault), options_(options) {}
 
   // Merges the change into the endpoint's config, resolves it and begins the update. Throws
   // Error(kInvalidParameterValue | kResourceDoesNotExist | kResourceConflict).
@@ -33,6 +35,7 @@ class Rollout {
   void resolve(catalog::ServedEntity& entity, std::string_view path) const;
 
   store::ModelStore& models_;
+  const SecretVault& vault_;
   const Options& options_;
 };
 

@@ -10,6 +10,7 @@
 #include "control/control_thread.h"
 #include "control/endpoint_table.h"
 #include "control/options.h"
+#include "control/secret_vault.h"
 #include "control/supervisor.h"
 #include "control/traffic_stats.h"
 #include "store/model_store.h"
@@ -24,6 +25,8 @@ struct Services {
   Supervisor& supervisor;
   TrafficStats& traffic;
   std::string workspace_id;
+  store::SecretStore& secrets;  // on the control thread
+  SecretVault& vault;           // on the control thread
 };
 
 using ServiceHandler = asio::awaitable<http::Response> (*)(Services&, http::Request, Caller);
@@ -42,6 +45,7 @@ void mount_endpoints_api(ApiRoutes& routes, Services& services);
 void mount_models_api(ApiRoutes& routes, Services& services);
 void mount_permissions_api(ApiRoutes& routes, Services& services);
 void mount_principals_api(ApiRoutes& routes, Services& services);
+void mount_secrets_api(ApiRoutes& routes, Services& services);
 // The routes that need no credentials.
 void mount_discovery(http::Router& router, Services& services);
 

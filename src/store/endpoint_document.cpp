@@ -31,6 +31,29 @@ std::map<std::string, std::string> read_map(const json::object& object, std::str
   return map;
 }
 
+// What a secret is called or sealed as; its value stays out.
+json::object write_secrets(const std::map<std::string, SecretField>& secrets) {
+  json::object object;
+  for (const auto& [name, secret] : secrets) {
+    object[name] = secret.reference.empty() ? json::object{{"sealed", secret.sealed}}
+                                            : json::object{{"reference", secret.reference}};
+  }
+  return object;
+}
+
+std::map<std::string, SecretField> read_secrets(const json::object& external) {
+  std::map<std::string, SecretField> secrets;
+  if (const json::object* found = get_object(external, "secrets")) {
+    for (const auto& [name, value] : *found) {
+      const json::object& secret = as_object(value, name);
+      secrets[name] = {get_string(secret, "reference").value_or(""),
+                       get_string(secret, "sealed").value_or(""),
+                       {}};
+    }
+  }
+  return secrets;
+}
+
 json::array write_strings(const std::vector<std::string>& strings) {
   return json::array(strings.begin(), strings.end());
 }
@@ -54,7 +77,8 @@ json::object write_entity(const ServedEntity& e) {
     o["external_model"] = {{"provider", e.external_model->provider},
                            {"name", e.external_model->name},
                            {"task", to_string(e.external_model->task)},
-                           {"config", write_map(e.external_model->config)}};
+                           {"config", write_map(e.external_model->config)},
+                           {"secrets", write_secrets(e.external_model->secrets)}};
   }
   put(o, "workload_type", e.workload_type);
   put(o, "workload_size", e.workload_size);
@@ -102,7 +126,7 @@ ServedEntity read_entity(const json::object& o) {
     e.external_model =
         ExternalModel{require_string(*external, "provider"), require_string(*external, "name"),
                       parse_task(require_string(*external, "task")).value_or(Task::kChat),
-                      read_map(*external, "config"), {}};
+                      read_map(*external, "config"), read_secrets(*external)};
   }
   e.workload_type = text("workload_type");
   e.workload_size = text("workload_size");

@@ -90,7 +90,11 @@ Endpoint full_endpoint() {
   external.name = "x";
   external.kind = EntityKind::kExternalModel;
   external.external_model =
-      ExternalModel{"openai", "gpt", Task::kChat, {{"openai_api_base", "u"}}, {}};
+      ExternalModel{"openai",
+                    "gpt",
+                    Task::kChat,
+                    {{"openai_api_base", "u"}},
+                    {{"openai_api_key", {.sealed = "box"}}, {"other", {.reference = "{{r}}"}}}};
   e.pending = EndpointConfig{8, 6, {external}, {{{"x", 100}}}};
   e.config_update = ConfigUpdate::kUpdateFailed;
   e.suspended = true;
