@@ -1,14 +1,11 @@
 // Answers in Anthropic's dialect.
 // https://docs.anthropic.com/en/api/messages#response-content
 // https://docs.anthropic.com/en/api/messages-streaming
-#include <map>
-
-#include "base/strings.h"
 #include "providers/anthropic.h"
+#include "providers/blocks.h"
 #include "providers/chunk_writer.h"
 #include "providers/failure.h"
 #include "providers/reading.h"
-#include "providers/structured.h"
 
 namespace tessera::providers {
 namespace {
@@ -22,13 +19,6 @@ FinishReason finish_of(std::string_view stop_reason) {
   if (stop_reason == "tool_use") return FinishReason::kToolCalls;
   if (stop_reason == "refusal") return FinishReason::kContentFilter;
   return FinishReason::kStop;  // end_turn, stop_sequence, pause_turn and what is to come
-}
-
-// Our own tool is no call for the client: the turn just ended.
-FinishReason finish_of(std::string_view stop_reason, bool has_calls) {
-  const FinishReason reason = finish_of(stop_reason);
-  if (has_calls) return with_calls(reason, true);
-  return reason == FinishReason::kToolCalls ? FinishReason::kStop : reason;
 }
 
 // Told in pieces: every number that is there replaces the one before, the input's too.
@@ -73,28 +63,27 @@ void write_refusal(const json::object& source, api::StringPairs& extra) {
   }
 }
 
-std::string to_text(json::array blocks) { return tessera::to_json(json::value(std::move(blocks))); }
-
 json::object read_event(std::string_view payload, ClaudeHost host) {
   return read_answer(claude_host_name(host), payload);
 }
 
 class MessageDecoder final : public ChatDecoder {
  public:
-  MessageDecoder(const Memo& memo, ClaudeHost host) : memo_(memo), host_(host), out_(memo) {}
+  MessageDecoder(const Memo& memo, ClaudeHost host) : host_(host), blocks_(memo) {}
 
   std::vector<api::ChatChunk> feed(const WireEvent& event) override {
     if (finished_) return {};  // what follows the end has no meaning
     const json::object payload = read_event(event.data, host_);
+    const std::int64_t index = count_at(payload, "index").value_or(0);
     const std::string type = text_at(payload, "type");
     if (type == "message_start") {
       start(object_at(payload, "message"));
     } else if (type == "content_block_start") {
-      open_block(index_of(payload), object_at(payload, "content_block"));
+      open_block(index, object_at(payload, "content_block"));
     } else if (type == "content_block_delta") {
-      delta(index_of(payload), object_at(payload, "delta"));
+      delta(index, object_at(payload, "delta"));
     } else if (type == "content_block_stop") {
-      close_block(index_of(payload));
+      blocks_.close(index);
     } else if (type == "message_delta") {
       stop_reason_ = or_else(text_at(payload, "delta.stop_reason"), stop_reason_);
       write_refusal(object_at(payload, "delta"), refusal_);
@@ -104,159 +93,61 @@ class MessageDecoder final : public ChatDecoder {
     } else if (type == "error") {
       throw claude_stream_error(event.data, host_);
     }
-    return out_.take();
+    return blocks_.out().take();
   }
 
   bool finished() const override { return finished_; }
 
  private:
-  struct BlockState {
-    enum class Kind { kText, kCall, kJson, kThinking, kRedacted, kOther };
-    Kind kind = Kind::kOther;
-    int call = 0;            // kCall
-    bool has_input = false;  // kCall, kJson: some arguments have come
-    bool complete = false;   // kCall, kJson: the whole input came at once
-    std::string text;        // kThinking; kJson that must be unwrapped: the input so far
-    std::string signature;   // kThinking
-    json::object whole;      // kRedacted
-  };
-  using Kind = BlockState::Kind;
-
-  static std::int64_t index_of(const json::object& payload) {
-    return count_at(payload, "index").value_or(0);
-  }
-
   void start(const json::object& message) {
-    out_.set_id(text_at(message, "id"));
-    out_.set_model(text_at(message, "model"));
+    blocks_.out().set_id(text_at(message, "id"));
+    blocks_.out().set_model(text_at(message, "model"));
     usage_.merge(object_at(message, "usage"));
-    out_.start();
+    blocks_.out().start();
   }
 
   void open_block(std::int64_t index, const json::object& content) {
-    BlockState& block = blocks_[index] = {};
     const std::string type = text_at(content, "type");
     if (type == "text") {
-      block.kind = Kind::kText;
-      text(text_at(content, "text"));
+      blocks_.text(text_at(content, "text"));
     } else if (type == "tool_use") {
-      open_call(block, content);
+      blocks_.open_call(index, text_at(content, "id"), text_at(content, "name"));
+      blocks_.whole_input(index, object_at(content, "input"));
     } else if (type == "thinking") {
-      block.kind = Kind::kThinking;
-      block.text = text_at(content, "thinking");
-      block.signature = text_at(content, "signature");
-      out_.reasoning(block.text);
+      blocks_.thought(index, text_at(content, "thinking"));
+      blocks_.signature(index, text_at(content, "signature"));
     } else if (type == "redacted_thinking") {
-      block.kind = Kind::kRedacted;
-      block.whole = content;
-    }
-  }
-
-  void open_call(BlockState& block, const json::object& content) {
-    const std::string name = text_at(content, "name");
-    block.kind = is_json_tool(memo_, name) ? Kind::kJson : Kind::kCall;
-    if (block.kind == Kind::kJson) {
-      json_came_ = true;
-    } else {
-      block.call = out_.begin_call(text_at(content, "id"), name);
-    }
-    const json::object& input = object_at(content, "input");
-    if (input.empty()) return;
-    add_input(block, tessera::to_json(json::value(input)));
-    block.complete = true;
-  }
-
-  void add_input(BlockState& block, std::string_view json) {
-    if (json.empty() || block.complete) return;
-    block.has_input = true;
-    if (block.kind == Kind::kCall) {
-      out_.arguments(block.call, json);
-    } else if (json_tool_streams(memo_)) {
-      out_.text(json);
-    } else {
-      block.text += json;
+      blocks_.hidden_thought(index, content);
     }
   }
 
   void delta(std::int64_t index, const json::object& delta) {
     const std::string type = text_at(delta, "type");
-    BlockState& block = blocks_[index];
     if (type == "text_delta") {
-      text(text_at(delta, "text"));
+      blocks_.text(text_at(delta, "text"));
     } else if (type == "input_json_delta") {
-      if (block.kind == Kind::kCall || block.kind == Kind::kJson) {
-        add_input(block, text_at(delta, "partial_json"));
-      }
+      blocks_.input(index, text_at(delta, "partial_json"));
     } else if (type == "thinking_delta") {
-      const std::string thought = text_at(delta, "thinking");
-      block.text += thought;
-      out_.reasoning(thought);
+      blocks_.thought(index, text_at(delta, "thinking"));
     } else if (type == "signature_delta") {
-      block.signature += text_at(delta, "signature");
-    }
-  }
-
-  void close_block(std::int64_t index) {
-    const auto found = blocks_.find(index);
-    if (found == blocks_.end()) return;
-    const BlockState block = std::move(found->second);
-    blocks_.erase(found);
-    switch (block.kind) {
-      case Kind::kCall:
-        if (!block.has_input) out_.arguments(block.call, "{}");
-        break;
-      case Kind::kJson:
-        if (!block.has_input) out_.text("{}");
-        if (!json_tool_streams(memo_)) out_.text(unwrapped(block.text));
-        break;
-      case Kind::kThinking:
-        out_.thinking_blocks(to_text({json::object{
-            {"type", "thinking"}, {"thinking", block.text}, {"signature", block.signature}}}));
-        break;
-      case Kind::kRedacted:
-        out_.thinking_blocks(to_text({block.whole}));
-        break;
-      default:
-        break;
-    }
-  }
-
-  std::string unwrapped(const std::string& input) const {
-    try {
-      return json_tool_answer(parse_json(input), memo_);
-    } catch (const Error&) {
-      return input;  // the model broke off in the middle: as far as it came
-    }
-  }
-
-  // What stands beside an answer by our tool is no part of the JSON that the client wants; whether
-  // there is one is known at the end only.
-  void text(const std::string& piece) {
-    if (memo_.json_tool) {
-      held_text_ += piece;
-    } else {
-      out_.text(piece);
+      blocks_.signature(index, text_at(delta, "signature"));
     }
   }
 
   void stop(const json::object& payload) {
-    if (!json_came_) out_.text(held_text_);
-    out_.finish(finish_of(stop_reason_, out_.calls() > 0));
-    if (api::ChatChunkChoice* last = out_.last(); last != nullptr) last->extra = refusal_;
+    blocks_.finish(finish_of(stop_reason_), refusal_);
     std::optional<api::Usage> usage = usage_.usage();
     if (!usage) usage = usage_of_invocation(payload);
-    if (usage) out_.usage(*usage);
+    if (usage) blocks_.out().usage(*usage);
     finished_ = true;
   }
 
-  const Memo memo_;
   ClaudeHost host_;
-  ChatChunkWriter out_;
+  BlockStream blocks_;
   UsageReader usage_;
-  std::map<std::int64_t, BlockState> blocks_;
-  std::string stop_reason_, held_text_;
+  std::string stop_reason_;
   api::StringPairs refusal_;
-  bool json_came_ = false, finished_ = false;
+  bool finished_ = false;
 };
 
 FinishReason completion_finish(std::string_view stop_reason) {
@@ -319,41 +210,23 @@ api::ChatResponse claude_chat_from_wire(const WireResponse& wire, const Memo& me
   api::ChatResponse response{.id = or_else(text_at(answer, "id"), make_id("chatcmpl-", memo)),
                              .created = memo.now_s,
                              .model = or_else(text_at(answer, "model"), memo.model)};
-  api::ChatChoice& choice = response.choices.emplace_back();
-  std::string text;
-  std::optional<std::string> json_answer;
-  json::array thinking;
+  BlockAnswer blocks(memo);
   for (const json::value& value : content->get_array()) {
     const json::object* block = value.if_object();
     if (block == nullptr) continue;
     const std::string type = text_at(*block, "type");
     if (type == "text") {
-      text += text_at(*block, "text");
+      blocks.text(text_at(*block, "text"));
     } else if (type == "thinking") {
-      choice.reasoning_content += text_at(*block, "thinking");
-      thinking.push_back(value);
+      blocks.thought(text_at(*block, "thinking"), *block);
     } else if (type == "redacted_thinking") {
-      thinking.push_back(value);
+      blocks.thought({}, *block);
     } else if (type == "tool_use") {
-      const json::value input = object_at(*block, "input");
-      const std::string name = text_at(*block, "name");
-      if (is_json_tool(memo, name)) {
-        json_answer = json_tool_answer(input, memo);
-      } else {
-        choice.message.tool_calls.push_back(
-            {.id = text_at(*block, "id"), .name = name, .arguments = tessera::to_json(input)});
-      }
+      blocks.call(text_at(*block, "id"), text_at(*block, "name"), object_at(*block, "input"));
     }
   }
-  if (!thinking.empty()) choice.thinking_blocks = to_text(std::move(thinking));
-  const bool has_calls = !choice.message.tool_calls.empty();
-  if (json_answer) {
-    choice.message.content = std::move(*json_answer);
-  } else if (!text.empty() || !has_calls) {
-    choice.message.content = std::move(text);
-  }
-  choice.finish_reason = finish_of(text_at(answer, "stop_reason"), has_calls);
-  write_refusal(answer, choice.extra);
+  response.choices.push_back(std::move(blocks).choice(finish_of(text_at(answer, "stop_reason"))));
+  write_refusal(answer, response.choices[0].extra);
   UsageReader usage;
   usage.merge(object_at(answer, "usage"));
   response.usage = usage.usage();
