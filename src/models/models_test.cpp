@@ -133,79 +133,6 @@ TEST_F(Goldens, LlamaRefusesTokensOutsideOfTheVocabulary) {
   }
 }
 
-TEST_F(Goldens, BertEqualsTransformersElementByElement) {
-  for (const char* name : {"bert", "bert-bf16"}) {
-    SCOPED_TRACE(name);
-    std::vector<std::vector<std::int32_t>> sequences;
-    const json::value test = json::parse(read_text(kGoldens / name / "case.json"));
-    for (const json::value& list : test.at("sequences").as_array()) {
-      sequences.push_back(tokens_of(list));
-    }
-    const Folder folder(name);
-    Encoder cls(folder.path(), WeightFormat::kF32, 2);
-    EXPECT_TRUE(cls.model().normalizes());  // without modules.json: as BGE
-    const std::vector<float> batch = cls.embed(sequences);
-    expect_close(batch, read_floats(kGoldens / name / "cls.f32"), 2e-5);
-
-    folder.write("modules.json", kMeanModules);
-    folder.write("1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true})");
-    Encoder mean(folder.path(), WeightFormat::kF32, 1);
-    EXPECT_FALSE(mean.model().normalizes());
-    expect_close(mean.embed(sequences), read_floats(kGoldens / name / "mean.f32"), 2e-5);
-  }
-}
-
-TEST_F(Goldens, BertInBf16IsNear) {
-  const json::value test = json::parse(read_text(kGoldens / "bert-bf16/case.json"));
-  std::vector<std::vector<std::int32_t>> sequences;
-  for (const json::value& list : test.at("sequences").as_array()) {
-    sequences.push_back(tokens_of(list));
-  }
-  const Folder folder("bert-bf16");
-  Encoder encoder(folder.path(), WeightFormat::kStored, 2);
-  const std::vector<float> got = encoder.embed(sequences);
-  const std::vector<float> want = read_floats(kGoldens / "bert-bf16/cls.f32");
-  ASSERT_EQ(got.size(), want.size());
-  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 0.06);
-}
-
-TEST_F(Goldens, ABertSequenceInABatchEqualsItAlone) {
-  const std::vector<std::int32_t> tokens = golden_tokens();
-  const std::vector<std::vector<std::int32_t>> sequences = {
-      tokens, {7}, {tokens.begin() + 3, tokens.begin() + 20}};
-  for (const WeightFormat format : kFormats) {
-    SCOPED_TRACE(testing::Message() << "format " << static_cast<int>(format));
-    const Folder folder("bert");
-    Encoder one(folder.path(), format, 1), two(folder.path(), format, 2);
-    std::vector<float> alone;
-    for (const auto& sequence : sequences) {
-      const std::vector<float> vector = one.embed({sequence});
-      alone.insert(alone.end(), vector.begin(), vector.end());
-    }
-    EXPECT_EQ(one.embed(sequences), alone);
-    EXPECT_EQ(two.embed(sequences), alone);
-  }
-}
-
-TEST_F(Goldens, BertRefusesLongInput) {
-  const Folder folder("bert");
-  Encoder encoder(folder.path(), WeightFormat::kStored, 1);
-  EXPECT_EQ(encoder.model().info().context_length, 64);
-  EXPECT_NO_THROW(encoder.embed({std::vector<std::int32_t>(64, 1)}));
-  try {
-    encoder.embed({std::vector<std::int32_t>(65, 1)});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind, ErrorKind::kContextLengthExceeded);
-  }
-}
-
-TEST_F(Goldens, BertRefusesEmptyInput) {
-  const Folder folder("bert");
-  Encoder encoder(folder.path(), WeightFormat::kStored, 1);
-  EXPECT_THROW(encoder.embed({{1, 2}, {}}), Error);
-}
-
 TEST_F(Goldens, InspectReadsTheSameFactsAsLoad) {
   const Folder folder("llama-c");
   const ModelInfo info = inspect_model(folder.path());
@@ -219,7 +146,7 @@ TEST_F(Goldens, InspectReadsTheSameFactsAsLoad) {
   EXPECT_EQ(info.parameters, 151616);
   EXPECT_FALSE(info.is_embedding);
   EXPECT_EQ(info.eos_token_ids, std::vector<std::int32_t>{2});
-  EXPECT_TRUE(inspect_model(Folder("bert").path()).is_embedding);
+  EXPECT_TRUE(inspect_model(Folder("bert-a").path()).is_embedding);
 }
 
 ErrorKind kind_of_failure(const Folder& folder, std::string* message) {
@@ -254,7 +181,7 @@ TEST_F(Goldens, LoadRefusesWhatItCannotRun) {
   gelu.change_config("hidden_act", "gelu");
   EXPECT_EQ(kind_of_failure(gelu, &message), ErrorKind::kUnsupportedModel);
 
-  const Folder biased("bert");
+  const Folder biased("bert-a");
   biased.change_config("hidden_act", "silu");
   EXPECT_EQ(kind_of_failure(biased, &message), ErrorKind::kUnsupportedModel);
 }

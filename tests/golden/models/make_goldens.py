@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = pathlib.Path(__file__).resolve().parent
 SEED = 1234
@@ -239,55 +239,6 @@ def make_gguf():
     (folder / "logits.f32").write_bytes(llama_logits(config, values).astype("<f4").tobytes())
 
 
-def bert_shapes(c):
-    d, i = c["hidden_size"], c["intermediate_size"]
-    shapes = {"embeddings.word_embeddings.weight": (c["vocab_size"], d),
-              "embeddings.position_embeddings.weight": (c["max_position_embeddings"], d),
-              "embeddings.token_type_embeddings.weight": (c["type_vocab_size"], d),
-              "embeddings.LayerNorm.weight": (d,), "embeddings.LayerNorm.bias": (d,)}
-    for n in range(c["num_hidden_layers"]):
-        p = f"encoder.layer.{n}."
-        for name, out, inp in (("attention.self.query", d, d), ("attention.self.key", d, d),
-                               ("attention.self.value", d, d), ("attention.output.dense", d, d),
-                               ("intermediate.dense", i, d), ("output.dense", d, i)):
-            shapes[p + name + ".weight"] = (out, inp)
-            shapes[p + name + ".bias"] = (out,)
-        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
-            shapes[p + name + ".weight"] = (d,)
-            shapes[p + name + ".bias"] = (d,)
-    return shapes
-
-
-def bert_states(config, weights, sequences):
-    c = BertConfig(**{k: v for k, v in config.items() if k not in ("architectures", "model_type")})
-    c._attn_implementation = "eager"
-    model = load(BertModel(c, add_pooling_layer=False), weights)
-    with torch.no_grad():
-        return [model(torch.tensor([s])).last_hidden_state[0].numpy() for s in sequences]
-
-
-def make_bert():
-    config = dict(
-        model_type="bert", architectures=["BertModel"], vocab_size=VOCAB, hidden_size=48,
-        num_hidden_layers=3, num_attention_heads=6, intermediate_size=80, hidden_act="gelu",
-        max_position_embeddings=64, type_vocab_size=2, layer_norm_eps=1e-12, torch_dtype="float32")
-    # Small embeddings make the epsilon of the norm visible.
-    weights = random_weights(bert_shapes(config), 0.16, embedding_sigma=0.003)
-    sequences = [TOKENS, TOKENS[:1], TOKENS[5:22]]
-    case = {"sequences": sequences}
-
-    def arrays(values):
-        states = bert_states(config, values, sequences)
-        return {"cls.f32": np.stack([s[0] for s in states]),
-                "mean.f32": np.stack([s.mean(0) for s in states])}
-
-    write(HERE / "bert", config, case, arrays(weights))
-    save_file(weights, HERE / "bert" / "model.safetensors")
-    bits, values = to_bf16(weights)
-    write(HERE / "bert-bf16", {**config, "torch_dtype": "bfloat16"}, case, arrays(values))
-    save_bf16(bits, HERE / "bert-bf16" / "model.safetensors")
-
-
 FAMILIES = ("decoder", "moe", "mpt", "bert", "gte")
 if not sys.argv[1:]:
     make_llama("llama-a", bf16=True)
@@ -300,6 +251,5 @@ if not sys.argv[1:]:
     make_llama("llama-dyn", weights_of="llama-a", max_position_embeddings=8,
                rope_scaling={"rope_type": "dynamic", "factor": 8.0})
     make_gguf()
-    make_bert()
 for family in sys.argv[1:] or FAMILIES:
     importlib.import_module("reference." + family).make_all()
