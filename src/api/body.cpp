@@ -8,6 +8,7 @@ namespace tessera::api {
 struct Body::Impl {
   explicit Impl(std::string_view text)
       : memory(first_, sizeof first_), root(parse_json_object(text, &memory)) {}
+  explicit Impl(json::object object) : memory(first_, sizeof first_), root(std::move(object)) {}
 
   unsigned char first_[2048];
   json::monotonic_resource memory;
@@ -15,6 +16,7 @@ struct Body::Impl {
 };
 
 Body::Body(std::string_view text) : impl_(new Impl(text)) {}
+Body::Body(json::object object) : impl_(new Impl(std::move(object))) {}
 Body::~Body() = default;
 Body::Body(Body&&) noexcept = default;
 Body& Body::operator=(Body&&) noexcept = default;

@@ -19,6 +19,7 @@ class Body {
   // Rules of data-plane 0.3: UTF-8 (a byte-order mark is skipped), an object at the top, at most
   // 256 levels, the last of duplicate keys wins. Throws Error(kBadJson) with the byte offset.
   explicit Body(std::string_view text);
+  explicit Body(boost::json::object object);  // one that we have made
   ~Body();
   Body(Body&&) noexcept;
   Body& operator=(Body&&) noexcept;

@@ -19,17 +19,9 @@ void write_logprobs(JsonWriter& w, const std::optional<ChatLogprobs>& logprobs) 
     w.value(nullptr);
     return;
   }
-  w.begin_object().key("content").begin_array();
-  for (const ChatTokenLogprob& token : logprobs->content) {
-    write_score(w.begin_object(), token);
-    w.key("top_logprobs").begin_array();
-    for (const TokenScore& score : token.top_logprobs) {
-      write_score(w.begin_object(), score);
-      w.end_object();
-    }
-    w.end_array().end_object();
-  }
-  w.end_array().member("refusal", nullptr).end_object();
+  w.begin_object().key("content");
+  write_scores(w, logprobs->content);
+  w.member("refusal", nullptr).end_object();
 }
 
 TokenScore read_score(const json::object& object) {
@@ -264,6 +256,20 @@ StringPairs answer_extra(const json::object& object) {
 }
 
 }  // namespace
+
+void write_scores(JsonWriter& w, const std::vector<ChatTokenLogprob>& tokens) {
+  w.begin_array();
+  for (const ChatTokenLogprob& token : tokens) {
+    write_score(w.begin_object(), token);
+    w.key("top_logprobs").begin_array();
+    for (const TokenScore& score : token.top_logprobs) {
+      write_score(w.begin_object(), score);
+      w.end_object();
+    }
+    w.end_array().end_object();
+  }
+  w.end_array();
+}
 
 std::string to_json(const ChatResponse& response) {
   return write_response(response, CallForm::kTools);

@@ -39,19 +39,21 @@ class MessagesStream final : public ChatStreamWriter {
   enum class Block { kNone, kText, kThinking, kTool };
 
   void start(const ChatChunk& chunk, std::string& out);
-  void open(Block kind, int tool, const std::string& json, std::string& out);
+  void open(Block kind, std::string_view block, std::string& out);
   void close(std::string& out);
-  void tool(const ToolCallDelta& call, std::string& out);
-  void thinking_blocks(const std::string& blocks, std::string& out);
+  void delta(int index, std::string_view type, std::string_view field, std::string_view text,
+             std::string& out);
+  void text(std::string_view piece, std::string& out);
+  void thinking(std::string_view piece, std::string& out);
+  void thinking_blocks(std::string_view blocks, std::string& out);
+  void call(const ToolCallDelta& call, std::string& out);
 
   std::string id_;
   Usage usage_;
   bool started_ = false;
-  Block block_ = Block::kNone;  // what is open
-  int index_ = -1;              // of the open or last block
-  int tool_ = -1;               // the call that is open
-  bool signed_ = false;         // the open thinking block has its signature
-  bool any_call_ = false;
+  Block block_ = Block::kNone;    // what is open
+  int index_ = -1;                // of the open block or the last one
+  std::vector<int> call_blocks_;  // the block of each call
   std::optional<FinishReason> finish_;
   std::optional<StopReason> stop_;
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/body.h"
@@ -31,34 +32,33 @@ class ResponsesStream final : public ChatStreamWriter {
   std::string error(const Error& error) override;
 
  private:
-  enum class Kind { kReasoning, kMessage, kCall };
+  enum class Kind { kReasoning, kText, kRefusal, kCall };
   // An entry of `output`, as far as it is known.
   struct Item {
     Kind kind;
-    std::string id, text, refusal;         // kMessage, kReasoning
-    std::string call_id, name, arguments;  // kCall
-    bool text_open = false, refusal_open = false;
+    std::string id;
+    std::string text;           // arguments of a call
+    std::string call_id, name;  // kCall
+    int call = -1;              // kCall: its index in the chunks
+    bool open = true;
   };
 
-  void event(std::string_view type, std::string_view members, std::string& out);
   void start(const ChatChunk& chunk, std::string& out);
-  Item& open(Kind kind, std::string& out);
-  void close(std::string& out);
-  void text(const std::string& piece, bool refusal, std::string& out);
+  Item& item_of(Kind kind, const ToolCallDelta* call, std::string& out);
+  void say(Kind kind, std::string_view piece, std::string& out);
   void call(const ToolCallDelta& delta, std::string& out);
-  std::string object(std::string_view status) const;
+  void close(std::string& out);
+  std::string object(std::string_view status, const Error* error) const;
+  void event(std::string_view type, std::string_view members, std::string& out);
 
-  std::string request_json_;  // members of the answer that repeat the request
   std::string id_suffix_, model_;
   std::int64_t created_;
+  std::string repeated_;  // members of the answer that repeat the request
   std::int64_t sequence_ = 0;
   bool started_ = false;
-  bool item_open_ = false;
-  int call_index_ = -1;
   std::vector<Item> items_;
   std::optional<FinishReason> finish_;
   std::optional<Usage> usage_;
-  std::optional<Error> error_;
 };
 
 }  // namespace tessera::api

@@ -16,6 +16,10 @@ namespace tessera::api {
 void write_common(JsonWriter& w, const CommonFields& fields, const WireOptions& wire);
 void write_generation(JsonWriter& w, const GenerationFields& fields, const WireOptions& wire);
 
+struct ChatTokenLogprob;
+// The list of a choice's log-probabilities.
+void write_scores(JsonWriter& w, const std::vector<ChatTokenLogprob>& tokens);
+
 // Members of an answer or chunk.
 void write_usage(JsonWriter& w, const Usage& usage);
 void write_usage(JsonWriter& w, const std::optional<Usage>& usage, bool null_usage);
