@@ -107,11 +107,12 @@ std::vector<AddedToken> TokenizerConfig::added() const {
     }
   });
   as_model_file("added_tokens.json", [&] {
-    for (const auto& [text, value] : added_tokens) {
+    for (const auto& entry : added_tokens) {
+      const std::string_view text = entry.key();
       const auto same = [&](const AddedToken& token) { return token.content == text; };
       if (std::any_of(result.begin(), result.end(), same)) continue;
       AddedToken token;
-      token.id = checked_token_id(as_int(value, text), "added_tokens.json", text);
+      token.id = checked_token_id(as_int(entry.value(), text), "added_tokens.json", text);
       token.content = text;
       result.push_back(std::move(token));
     }

@@ -2,6 +2,7 @@
 // github.com/ggml-org/ggml/blob/master/docs/gguf.md and llama.cpp's src/llama-vocab.cpp.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/error.h"
 #include "text/bpe.h"
@@ -44,6 +45,11 @@ void check(const GgufVocabulary& v) {
   if (!v.scores.empty() && v.scores.size() != n) {
     bad("scores",
         "has " + std::to_string(v.scores.size()) + " entries for " + std::to_string(n) + " tokens");
+  }
+  for (std::size_t id = 0; id < v.scores.size(); ++id) {
+    if (!std::isfinite(v.scores[id])) {
+      bad("scores", "has an entry " + std::to_string(id) + " that is no number");
+    }
   }
   if (!v.token_types.empty() && v.token_types.size() != n) {
     bad("token_type", "has " + std::to_string(v.token_types.size()) + " entries for " +

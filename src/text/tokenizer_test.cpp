@@ -249,7 +249,10 @@ TEST(Tokenizer, JsonErrorsNameTheComponent) {
   const std::string bpe = "'model':{'type':'BPE','vocab':{'a':0,'b':1,'ab':2},'merges':['a b']}";
   fails("", "tokenizer.json");
   fails("[1]", "tokenizer.json");
-  fails("{'model':{'type':'Unigram','vocab':[]}}", "Unigram");
+  fails("{'model':{'type':'WordLevel','vocab':{'a':0}}}", "WordLevel");
+  fails("{'model':{'type':'Unigram','vocab':[]}}", "model.vocab is empty");
+  fails("{'model':{'type':'Unigram','vocab':[['a']]}}", "model.vocab[0] is not [text, score]");
+  fails("{'model':{'type':'Unigram','vocab':[['a',-1.5]],'unk_id':1}}", "model.unk_id is 1");
   fails("{}", "model");
   fails("{'model':{'type':'BPE','vocab':{'a':-1},'merges':[]}}", "-1");
   fails("{'model':{'type':'BPE','vocab':{'a':4000000000},'merges':[]}}", "4000000000");
@@ -263,7 +266,9 @@ TEST(Tokenizer, JsonErrorsNameTheComponent) {
   fails("{'model':{'type':'BPE','vocab':{'a':0},'merges':[],'dropout':0.1}}", "dropout");
   fails("{'model':{'type':'BPE','vocab':{'a':0},'merges':[],'unk_token':'u'}}", "unk_token");
   fails("{'model':{'type':'WordPiece','vocab':{'a':0}}}", "[UNK]");
-  fails("{'normalizer':{'type':'Precompiled'}," + bpe + "}", "Precompiled");
+  fails("{'normalizer':{'type':'Nmt'}," + bpe + "}", "Nmt");
+  fails("{'normalizer':{'type':'Precompiled','precompiled_charsmap':'AAAA'}," + bpe + "}",
+        "the precompiled charsmap has 3 bytes");
   fails("{'pre_tokenizer':{'type':'UnicodeScripts'}," + bpe + "}", "UnicodeScripts");
   fails("{'decoder':{'type':'CTC'}," + bpe + "}", "CTC");
   fails("{'post_processor':{'type':'Magic'}," + bpe + "}", "Magic");
