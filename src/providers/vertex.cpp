@@ -87,6 +87,10 @@ Error google_error(std::string_view provider, const WireResponse& wire) {
       for (const json::value& entry : list_at(root, "error.details")) {
         if (!entry.is_object()) continue;
         const json::object& detail = entry.get_object();
+        // A wrong key is a 400 to Google.
+        if (text_at(detail, "reason") == "API_KEY_INVALID") {
+          failure.kind = ErrorKind::kProviderAuthentication;
+        }
         // "7s", "0.5s"
         if (const std::string delay = text_at(detail, "retryDelay"); delay.ends_with('s')) {
           const auto seconds = parse_double(std::string_view(delay).substr(0, delay.size() - 1));
