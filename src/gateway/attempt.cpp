@@ -1,29 +1,98 @@
 #include "gateway/attempt.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "gateway/upstream.h"
 
 namespace tessera::gateway {
 namespace {
 
-constexpr std::chrono::milliseconds kLeastTimeForAnother{5'000};  // F8
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLeastTimeForAnother{5'000};  // F8
 
 bool falls_over(const Error& error) {  // F2
   const int status = http_status(error.kind);
   return status == 429 || status >= 500;
 }
 
-http::asio::awaitable<Answer> try_entity(http::Client& client, const Attempt& a,
-                                         const catalog::ServedEntity& entity,
-                                         std::chrono::milliseconds time_left) {
+bool is_external(const catalog::ServedEntity& entity) {
+  return entity.kind == catalog::EntityKind::kExternalModel && entity.external_model;
+}
+
+// An external model may be given more time than the rest.
+milliseconds whole_limit(const Attempt& a) {
+  milliseconds limit = a.time_limit;
+  for (const catalog::ServedEntity* entity : a.order) {
+    if (!is_external(*entity) || a.stream) continue;
+    if (const auto own = request_timeout(*entity->external_model)) limit = std::max(limit, *own);
+  }
+  return limit;
+}
+
+// A worker's answer in our terms.
+http::asio::awaitable<ProviderAnswer> translated(http::ClientResponse response, const Attempt& a,
+                                                 const catalog::ServedEntity& entity) {
+  ProviderAnswer answer;
+  const providers::Provider& worker = providers::worker_provider();
+  if (!a.stream) {
+    providers::WireResponse wire;
+    wire.body = co_await read_answer(*response.body, a.max_response_bytes, entity);
+    answer.whole = worker.chat.from_wire(wire, {});
+    co_return answer;
+  }
+  auto explain = [&entity](const Error& error, bool transport) {
+    const bool broken = transport || error.code == "upstream_stream_truncated";
+    return broken ? broken_off(error, entity) : error;
+  };
+  auto source = std::make_unique<ChunkSource<api::ChatChunk>>(
+      std::move(response.body), providers::Framing::kServerSentEvents, worker.chat.stream({}),
+      std::move(explain));
+  answer.stream = std::move(source);
+  co_return answer;
+}
+
+http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& credentials,
+                                         const Attempt& a, const catalog::ServedEntity& entity,
+                                         milliseconds time_left, bool retry) {
   Answer answer{.entity = &entity};
-  UpstreamCall call{.request = a.request,
+  if (a.verbatim != nullptr && speaks(entity, a.verbatim->surface)) {
+    VerbatimCall call{.request = *a.verbatim,
+                      .entity = entity,
+                      .stream = a.stream,
+                      .retry = retry,
+                      .time_left = time_left,
+                      .max_response_bytes = a.max_response_bytes};
+    answer.verbatim = co_await call_verbatim(client, credentials, std::move(call));
+    // The provider's own words go to the client, unless another entity is to be asked.
+    const std::optional<Error>& error = answer.verbatim->error;
+    if (error && !retry && falls_over(*error)) throw *error;
+    co_return answer;
+  }
+  const TaskRequest& request = a.request();
+  if (is_external(entity)) {
+    ProviderCall call{.request = request,
+                      .entity = entity,
+                      .stream = a.stream,
+                      .retry = retry,
+                      .seed = a.draw,
+                      .time_left = time_left,
+                      .max_response_bytes = a.max_response_bytes};
+    answer.translated = co_await call_provider(client, credentials, std::move(call));
+    co_return answer;
+  }
+  UpstreamCall call{.request = request,
                     .entity = entity,
                     .shown_model = shown_model(entity, a.fallback_model),
                     .headers = a.headers,
                     .draw = a.draw,
                     .time_left = time_left};
   answer.response = co_await call_upstream(client, std::move(call));
+  if (a.in_our_terms) {
+    answer.translated = co_await translated(std::move(answer.response), a, entity);
+    co_return answer;
+  }
   if (a.stream) co_return answer;
   answer.body = co_await read_answer(*answer.response.body, a.max_response_bytes, entity);
   answer.response.body.reset();
@@ -36,17 +105,19 @@ std::string_view shown_model(const catalog::ServedEntity& entity, std::string_vi
   return entity.model_id.empty() ? fallback_model : std::string_view(entity.model_id);
 }
 
-http::asio::awaitable<Answer> attempt(http::Client& client, UsageMeter& meter, Attempt a) {
+http::asio::awaitable<Answer> attempt(http::Client& client, Credentials& credentials,
+                                      UsageMeter& meter, Attempt a) {
+  const milliseconds limit = whole_limit(a);
   for (std::size_t i = 0;; ++i) {
     const catalog::ServedEntity& entity = *a.order[i];
     meter.entity(entity);
-    const auto left = [&] { return a.time_limit - std::chrono::milliseconds(meter.elapsed_ms()); };
+    const auto left = [&] { return limit - milliseconds(meter.elapsed_ms()); };
+    const bool last = i + 1 == a.order.size();
     try {
-      const auto time_left = std::max(left(), std::chrono::milliseconds(1));
-      co_return co_await try_entity(client, a, entity, time_left);
+      const auto time_left = std::max(left(), milliseconds(1));
+      co_return co_await try_entity(client, credentials, a, entity, time_left, last);
     } catch (const Error& error) {
-      const bool another = i + 1 < a.order.size() && left() >= kLeastTimeForAnother;
-      if (!another || !falls_over(error)) throw;
+      if (last || left() < kLeastTimeForAnother || !falls_over(error)) throw;
       log_info("gateway", "falling back to the next entity",
                {{"request_id", meter.record().request_id},
                 {"failed", entity.name},

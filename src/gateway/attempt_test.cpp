@@ -20,15 +20,16 @@ class AttemptTest : public GatewayTest {
         api::Body(say(text, stream ? R"("stream":true)" : "")), api::ParseOptions());
     http::Request http_request;
     EndpointMetrics metrics(metrics_);
+    Credentials credentials(*client_);
     UsageMeter meter(sink_, metrics, http_request, "me");
-    Attempt plan{.request = request,
+    Attempt plan{.request = [&request]() -> const TaskRequest& { return request; },
                  .fallback_model = "m",
                  .stream = stream,
                  .time_limit = time_limit_,
                  .max_response_bytes = 1u << 20};
     for (const int i : order) plan.order.push_back(&entities_.at(i));
     try {
-      const Answer answer = co_await attempt(*client_, meter, std::move(plan));
+      const Answer answer = co_await attempt(*client_, credentials, meter, std::move(plan));
       co_return answer.entity->name;
     } catch (const Error& error) {
       co_return std::to_string(http_status(error.kind));

@@ -14,21 +14,15 @@ using catalog::Task;
 constexpr http::RouteOptions kQuery{.max_body_bytes = 32u << 20};  // the widest profile's limit
 constexpr int kDrainRetrySeconds = 5;
 
-// Sent to the routes of a later version, in place of a 404 that would blame the client.
-http::asio::awaitable<http::Response> no_responses_api(http::Request) {
-  throw Error(ErrorKind::kNotImplemented,
-              "The Responses API is not supported yet; use chat/completions.");
-  co_return http::Response();
-}
-
 }  // namespace
 
 Gateway::Gateway(const catalog::SnapshotHolder& snapshots, http::Client& client, Metrics& metrics,
                  UsageSink usage_sink, GatewayOptions options)
     : options_(options),
+      credentials_(client),
       metrics_(metrics),
       usage_sink_(std::move(usage_sink)),
-      services_{snapshots, client, metrics_, usage_sink_, options_} {}
+      services_{snapshots, client, credentials_, metrics_, usage_sink_, options_} {}
 
 void Gateway::check_draining() const {
   if (!draining_.load(std::memory_order_relaxed)) return;
@@ -61,10 +55,22 @@ void Gateway::mount(http::Router& router) {
   openai("/serving-endpoints/{name}");
   openai("/ai-gateway/mlflow/v1");
   if (options_.v1_routes) openai("/v1");
-  // Q6 and its aliases.
-  router.add("POST", "/serving-endpoints/responses", no_responses_api, kQuery);
-  router.add("POST", "/ai-gateway/openai/v1/responses", no_responses_api, kQuery);
-  if (options_.v1_routes) router.add("POST", "/v1/responses", no_responses_api, kQuery);
+  // Q6, Q11, Q13: other APIs, whose SDKs want their own base URL.
+  const QueryRoute responses{.task = Task::kChat, .surface = Surface::kResponses};
+  const QueryRoute messages{.task = Task::kChat, .surface = Surface::kMessages};
+  const QueryRoute count_tokens{.task = Task::kChat, .surface = Surface::kCountTokens};
+  for (const std::string base : {"/serving-endpoints", "/ai-gateway"}) {
+    openai(base + "/openai/v1");
+    query(base + "/openai/v1/responses", responses);
+    query(base + "/anthropic/v1/messages", messages);
+    query(base + "/anthropic/v1/messages/count_tokens", count_tokens);
+  }
+  query("/serving-endpoints/responses", responses);
+  if (options_.v1_routes) {
+    query("/v1/responses", responses);
+    query("/v1/messages", messages);
+    query("/v1/messages/count_tokens", count_tokens);
+  }
   // Q7, Q8.
   const auto models = [&](const std::string& base) {
     const auto list = [this](http::Request request) -> http::asio::awaitable<http::Response> {

@@ -1,5 +1,5 @@
-// The data path: query routes of the API (data-plane 1.1) on one side, workers on the other, and a
-// snapshot of the catalog in between. Knows neither store nor control.
+// The data path: query routes of the API (data-plane 1.1) on one side, workers and providers on the
+// other, and a snapshot of the catalog in between. Knows neither store nor control.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "catalog/snapshot.h"
 #include "catalog/usage.h"
+#include "gateway/credentials.h"
 #include "gateway/usage_meter.h"
 #include "http/client.h"
 #include "http/router.h"
@@ -29,6 +30,7 @@ struct GatewayOptions {
 struct Services {
   const catalog::SnapshotHolder& snapshots;
   http::Client& client;
+  Credentials& credentials;
   EndpointMetrics& metrics;
   const UsageSink& usage_sink;
   const GatewayOptions& options;
@@ -51,6 +53,7 @@ class Gateway {
   void check_draining() const;
 
   GatewayOptions options_;
+  Credentials credentials_;
   EndpointMetrics metrics_;
   UsageSink usage_sink_;
   Services services_;

@@ -111,14 +111,6 @@ TEST_F(GatewayTest, ModelMayNameAnEntity) {
   EXPECT_EQ(missing.tree().at("error_code").as_string(), "RESOURCE_DOES_NOT_EXIST");
 }
 
-TEST_F(GatewayTest, Responses) {
-  for (const char* path : {"/serving-endpoints/responses", "/v1/responses"}) {
-    const Reply reply = post(path, "{}");
-    EXPECT_EQ(reply.status, 501);
-    EXPECT_EQ(reply.tree().at("error").at("code").as_string(), "not_implemented");
-  }
-}
-
 TEST_F(GatewayTest, MethodsAndPaths) {
   const Reply method = get("/v1/chat/completions");
   EXPECT_EQ(method.status, 405);

@@ -4,10 +4,14 @@
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 #include <ctime>
+
 #include "base/clock.h"
 #include "base/strings.h"
 #include "gateway/attempt.h"
 #include "gateway/authenticate.h"
+#include "gateway/chunk_relay.h"
+#include "gateway/other_apis.h"
+#include "gateway/pending.h"
 #include "gateway/present.h"
 #include "gateway/relay.h"
 #include "gateway/task_request.h"
@@ -242,23 +246,27 @@ std::vector<const catalog::ServedEntity*> choose_entities(const Call& call,
               call.route.native ? "" : "model");
 }
 
-http::Response stream_response(const Services& services, Call& call, const TaskRequest& request,
-                               Answer answer, std::string_view endpoint_name) {
-  const bool native = call.route.native;
+http::Response stream_head(const Services& services, bool native) {
   http::Response response;
   response.headers.set("content-type", "text/event-stream");
   response.headers.set("cache-control", "no-cache");
   response.headers.set("x-accel-buffering", "no");
+  response.keep_alive = native ? "\n" : ": ping\n\n";  // MLflow's parser cannot stand comments
+  response.keep_alive_interval = services.options.keep_alive_interval;
+  return response;
+}
+
+http::Response stream_response(const Services& services, Call& call, const TaskRequest& request,
+                               Answer answer, std::string_view endpoint_name) {
+  http::Response response = stream_head(services, call.route.native);
   RelayOptions options{
-      .usage = stream_usage(*generation_fields(request), native),
+      .usage = stream_usage(*generation_fields(request), call.route.native),
       .shown_model = std::string(shown_model(*answer.entity, endpoint_name)),
-      .keep_alive = native ? "\n" : ": ping\n\n",  // MLflow's parser cannot stand comments
+      .keep_alive = response.keep_alive,
       .late = call.meter->elapsed_ms() >= services.options.stream_head_delay.count(),
       .time_limit = services.options.stream_time_limit};
-  response.keep_alive = options.keep_alive;
-  response.keep_alive_interval = services.options.keep_alive_interval;
   response.stream =
-      relay_stream(request, provider_of(*answer.entity), std::move(answer.response.body),
+      relay_stream(request, providers::worker_provider(), std::move(answer.response.body),
                    *answer.entity, call.snapshot, std::move(call.meter), std::move(options));
   return response;
 }
@@ -273,6 +281,217 @@ http::Response plain_response(Call& call, Answer answer) {
   }
   call.meter->succeeded();
   return response;
+}
+
+// --- External providers, and other APIs in front of any model ---
+
+bool is_external(const catalog::ServedEntity& entity) {
+  return entity.kind == catalog::EntityKind::kExternalModel;
+}
+
+// What an external model is called in answers that do not say.
+std::string configured_name(const catalog::ServedEntity& entity, std::string_view endpoint_name) {
+  if (entity.external_model) return entity.external_model->name;
+  return std::string(shown_model(entity, endpoint_name));
+}
+
+void add_provider_headers(Call& call, const http::Headers& headers) {
+  for (const auto& [name, value] : headers) call.answer_headers.set(name, value);
+}
+
+http::Response translated_response(Call& call, const TaskRequest& request, Answer answer) {
+  ProviderAnswer& translated = *answer.translated;
+  add_provider_headers(call, translated.headers);
+  settle(translated.whole, configured_name(*answer.entity, {}), *call.meter);
+  const std::string_view name =
+      call.route.native ? std::string_view(answer.entity->name) : std::string_view();
+  http::Response response =
+      http::Response::json(whole_json(std::move(translated.whole), request, name));
+  call.meter->succeeded();
+  return response;
+}
+
+// A stream on its way: owned by the coroutine that asks for it and by whoever waits for that one.
+struct Streaming {
+  std::shared_ptr<const catalog::Snapshot> snapshot;
+  std::unique_ptr<UsageMeter> meter;
+  TaskRequest request;
+  VerbatimRequest verbatim;
+  Attempt plan;
+  QueryRoute route;
+  std::chrono::milliseconds time_limit{};
+};
+
+http::asio::awaitable<Answer> begin_stream(http::Client& client, Credentials& credentials,
+                                           std::shared_ptr<Streaming> streaming) {
+  Attempt plan = streaming->plan;
+  co_return co_await attempt(client, credentials, *streaming->meter, std::move(plan));
+}
+
+// The body of a stream that has begun. Takes the meter.
+std::unique_ptr<http::BodyStream> open_stream(Streaming& streaming, Answer answer) {
+  if (answer.verbatim) {
+    return relay_verbatim(streaming.verbatim.surface, std::move(answer.verbatim->stream),
+                          *answer.entity, streaming.snapshot, std::move(streaming.meter),
+                          streaming.time_limit);
+  }
+  const api::GenerationFields& fields = *generation_fields(streaming.request);
+  ChunkRelayOptions options{.usage = stream_usage(fields, streaming.route.native),
+                            .model = configured_name(*answer.entity, streaming.plan.fallback_model),
+                            .time_limit = streaming.time_limit};
+  if (const auto* chat = std::get_if<api::ChatRequest>(&streaming.request)) {
+    options.legacy_functions = chat->legacy_functions;
+    options.writer = stream_writer(streaming.route.surface, *chat, *streaming.meter);
+  }
+  return relay_chunks(std::move(answer.translated->stream), streaming.snapshot,
+                      std::move(streaming.meter), std::move(options));
+}
+
+// The head is overdue and goes out; the answer, or its error, comes when it comes.
+class LateStream final : public http::BodyStream {
+ public:
+  LateStream(std::string keep_alive, std::shared_ptr<Streaming> streaming, Pending<Answer> pending)
+      : keep_alive_(std::move(keep_alive)),
+        streaming_(std::move(streaming)),
+        pending_(std::move(pending)) {}
+
+  http::asio::awaitable<std::optional<std::string>> next() override {
+    if (!keep_alive_.empty()) co_return std::exchange(keep_alive_, {});
+    if (!inner_) {
+      try {
+        Answer answer = co_await pending_.get();
+        if (answer.verbatim && answer.verbatim->error) throw *answer.verbatim->error;
+        inner_ = open_stream(*streaming_, std::move(answer));
+      } catch (const Error& error) {
+        streaming_->meter->failed(error);
+        throw;
+      }
+    }
+    co_return co_await inner_->next();
+  }
+
+ private:
+  std::string keep_alive_;
+  std::shared_ptr<Streaming> streaming_;
+  Pending<Answer> pending_;
+  std::unique_ptr<http::BodyStream> inner_;
+};
+
+// The provider's own answer, whatever its status.
+http::Response verbatim_response(Call& call, Surface surface, VerbatimAnswer answer) {
+  http::Response response;
+  response.status = answer.status;
+  response.body = std::move(answer.body);
+  for (const auto& [name, value] : answer.headers) response.headers.set(name, value);
+  if (answer.error) {
+    call.meter->failed(*answer.error);
+  } else {
+    meter_whole(surface, response.body, *call.meter);
+    call.meter->succeeded();
+  }
+  return response;
+}
+
+// Waits for the stream's first event, which may still become a status or send the request on to
+// another entity, but not longer than the head may wait (data-plane 2.9).
+http::asio::awaitable<http::Response> stream_when_begun(const Services& services, Call& call,
+                                                        std::shared_ptr<Streaming> streaming) {
+  const auto executor = co_await http::asio::this_coro::executor;
+  streaming->snapshot = call.snapshot;
+  streaming->route = call.route;
+  streaming->time_limit = services.options.stream_time_limit;
+  streaming->meter = std::move(call.meter);
+  http::Response response = stream_head(services, call.route.native);
+  const std::chrono::milliseconds elapsed(streaming->meter->elapsed_ms());
+  const auto patience =
+      std::max(services.options.stream_head_delay - elapsed, std::chrono::milliseconds(0));
+  Pending<Answer> pending(executor, begin_stream(services.client, services.credentials, streaming));
+  const bool begun = co_await pending.wait_for(patience);
+  if (!begun) {
+    response.stream =
+        std::make_unique<LateStream>(response.keep_alive, std::move(streaming), std::move(pending));
+    co_return response;
+  }
+  Answer answer;
+  try {
+    answer = co_await pending.get();
+  } catch (...) {
+    call.meter = std::move(streaming->meter);
+    throw;
+  }
+  if (answer.verbatim && !answer.verbatim->stream) {
+    call.meter = std::move(streaming->meter);
+    co_return verbatim_response(call, call.route.surface, std::move(*answer.verbatim));
+  }
+  if (answer.translated) add_provider_headers(call, answer.translated->headers);
+  if (answer.verbatim) add_provider_headers(call, answer.verbatim->headers);
+  response.stream = open_stream(*streaming, std::move(answer));
+  co_return response;
+}
+
+http::asio::awaitable<http::Response> external_stream(const Services& services, Call& call,
+                                                      TaskRequest request, Attempt plan) {
+  auto streaming = std::make_shared<Streaming>();
+  streaming->request = std::move(request);
+  streaming->plan = std::move(plan);
+  streaming->plan.request = [raw = streaming.get()]() -> const TaskRequest& {
+    return raw->request;
+  };
+  co_return co_await stream_when_begun(services, call, std::move(streaming));
+}
+
+// Anthropic's Messages and OpenAI's Responses: as they are to a provider that speaks them, in our
+// terms to any other.
+http::asio::awaitable<http::Response> other_api(const Services& services, Call& call,
+                                                const api::Body& body,
+                                                const catalog::Endpoint& endpoint,
+                                                const api::ParseOptions& options,
+                                                std::optional<std::string_view> wanted_entity,
+                                                std::uint64_t number) {
+  const Surface surface = call.route.surface;
+  auto streaming = std::make_shared<Streaming>();
+  Attempt& plan = streaming->plan;
+  plan.order = choose_entities(call, endpoint, *endpoint.active, wanted_entity, number);
+  plan.fallback_model = endpoint.name;
+  plan.headers = upstream_headers(call.request);
+  plan.draw = number;
+  plan.in_our_terms = true;
+  plan.time_limit = services.options.time_limit;
+  plan.max_response_bytes = services.options.max_response_bytes;
+  // Entities that would need a translation are left out where the first one does not: the body may
+  // say what has no translation.
+  const bool verbatim = speaks(*plan.order.front(), surface);
+  std::erase_if(plan.order, [&](const catalog::ServedEntity* entity) {
+    return verbatim && !speaks(*entity, surface);
+  });
+  if (verbatim) {
+    streaming->verbatim.surface = surface;
+    streaming->verbatim.headers = forwarded_headers(call.request.headers);
+    check_verbatim(surface, body);
+    plan.stream = wants_stream(body);
+    plan.verbatim = &streaming->verbatim;
+    note_verbatim(*call.meter, body, plan.stream);
+    streaming->verbatim.body = std::move(call.request.body);
+  } else {
+    streaming->request = parse_other_api(surface, body, options);
+    plan.stream = generation_fields(streaming->request)->stream;
+    note_request(*call.meter, streaming->request, Task::kChat, plan.stream);
+  }
+  plan.request = [raw = streaming.get()]() -> const TaskRequest& { return raw->request; };
+  if (plan.stream) co_return co_await stream_when_begun(services, call, std::move(streaming));
+  Attempt whole = plan;
+  Answer answer =
+      co_await attempt(services.client, services.credentials, *call.meter, std::move(whole));
+  if (answer.verbatim) {
+    add_provider_headers(call, answer.verbatim->headers);
+    co_return verbatim_response(call, surface, std::move(*answer.verbatim));
+  }
+  add_provider_headers(call, answer.translated->headers);
+  settle(answer.translated->whole, configured_name(*answer.entity, endpoint.name), *call.meter);
+  const auto& chat = std::get<api::ChatResponse>(answer.translated->whole);
+  http::Response response = http::Response::json(other_api_json(surface, chat, streaming->request));
+  call.meter->succeeded();
+  co_return response;
 }
 
 http::asio::awaitable<http::Response> answer(const Services& services, Call& call) {
@@ -307,6 +526,10 @@ http::asio::awaitable<http::Response> answer(const Services& services, Call& cal
   const Task task = check_task(call, *body, endpoint, config);
   api::ParseOptions options = parse_options(endpoint, call.route.native);
   options.model_required = named_by_body;
+  const std::uint64_t number = draw(call.request.id);
+  if (call.route.surface != Surface::kOurs) {
+    co_return co_await other_api(services, call, *body, endpoint, options, wanted_entity, number);
+  }
   const TaskRequest request = parse_task(task, *body, options);
   body.reset();
   if (const auto& ignored = common_fields(request).ignored_fields; !ignored.empty()) {
@@ -316,8 +539,7 @@ http::asio::awaitable<http::Response> answer(const Services& services, Call& cal
   const bool stream = generation != nullptr && generation->stream;
   note_request(*call.meter, request, task, stream);
 
-  const std::uint64_t number = draw(call.request.id);
-  Attempt plan{.request = request,
+  Attempt plan{.request = {},
                .order = choose_entities(call, endpoint, config, wanted_entity, number),
                .fallback_model = endpoint.name,
                .headers = upstream_headers(call.request),
@@ -325,7 +547,13 @@ http::asio::awaitable<http::Response> answer(const Services& services, Call& cal
                .stream = stream,
                .time_limit = services.options.time_limit,
                .max_response_bytes = services.options.max_response_bytes};
-  Answer answer = co_await attempt(services.client, *call.meter, std::move(plan));
+  if (is_external(*plan.order.front()) && stream) {
+    co_return co_await external_stream(services, call, request, std::move(plan));
+  }
+  plan.request = [&request]() -> const TaskRequest& { return request; };
+  Answer answer =
+      co_await attempt(services.client, services.credentials, *call.meter, std::move(plan));
+  if (answer.translated) co_return translated_response(call, request, std::move(answer));
   if (!stream) co_return plain_response(call, std::move(answer));
   co_return stream_response(services, call, request, std::move(answer), endpoint.name);
 }
@@ -360,9 +588,13 @@ http::asio::awaitable<http::Response> invoke(const Services& services, http::Req
     response = co_await answer(services, call);
   } catch (const Error& error) {
     call.meter->failed(error);
+    if (error.provider && !error.provider->request_id.empty()) {
+      call.answer_headers.set("x-provider-request-id", error.provider->request_id);
+    }
     response = present_error(error, call.request);
   } catch (const std::exception& failure) {
-    if (!is_cancellation(failure)) call.meter->failed(Error(ErrorKind::kInternal, failure.what()));
+    if (call.meter && !is_cancellation(failure))
+      call.meter->failed(Error(ErrorKind::kInternal, failure.what()));
     throw;
   }
   add_headers(response, call.answer_headers, record.served_entity_name, record.served_entity_id);

@@ -5,6 +5,7 @@
 
 #include "catalog/served_entity.h"
 #include "gateway/gateway.h"
+#include "gateway/verbatim.h"
 #include "http/message.h"
 
 namespace tessera::gateway {
@@ -12,6 +13,7 @@ namespace tessera::gateway {
 struct QueryRoute {
   bool native = false;                // Databricks' routes; else OpenAI's
   std::optional<catalog::Task> task;  // of the body; none: the endpoint's own
+  Surface surface = Surface::kOurs;   // whose bodies these are; others' are chats
 };
 
 // Errors become the answer here, so that they carry the headers that are known by then

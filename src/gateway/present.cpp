@@ -9,6 +9,11 @@ api::ErrorStyle error_style(std::string_view path) {
   return path.ends_with("/invocations") ? api::ErrorStyle::kDatabricks : api::ErrorStyle::kOpenAi;
 }
 
+bool is_messages_route(std::string_view path) {
+  if (path.ends_with('/')) path.remove_suffix(1);
+  return path.ends_with("/v1/messages") || path.ends_with("/v1/messages/count_tokens");
+}
+
 http::Response present_error(const Error& error, const http::Request& request) {
   http::Response response = http::Response::json(
       api::error_json(error, error_style(request.path), request.id), http_status(error.kind));

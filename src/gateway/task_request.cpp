@@ -18,9 +18,25 @@ std::size_t characters(const std::vector<api::TextOrTokens>& items) {
   return count;
 }
 
+template <class Direction, class Request>
+providers::WireRequest write(const Direction& direction, const Request& request,
+                             const providers::Provider& provider,
+                             const providers::Context& context) {
+  if (direction.to_wire != nullptr) return direction.to_wire(request, context);
+  throw Error(ErrorKind::kWrongTask, "The provider '" + std::string(provider.name) +
+                                         "' has no models for requests of this task.");
+}
+
+bool is_external(const catalog::Endpoint& endpoint) {
+  return endpoint.active && !endpoint.active->entities.empty() &&
+         endpoint.active->entities.front().kind == catalog::EntityKind::kExternalModel;
+}
+
 }  // namespace
 
 api::ParseOptions parse_options(const catalog::Endpoint& endpoint, bool native) {
+  // The provider's limits are its own affair (data-plane 2.16).
+  if (is_external(endpoint)) return api::ParseOptions::for_profile(api::Profile::kExternal);
   const bool open = endpoint.settings.api_profile == catalog::ApiProfile::kOpen;
   api::ParseOptions options =
       api::ParseOptions::for_profile(open ? api::Profile::kOpen : api::Profile::kDatabricks);
@@ -77,12 +93,16 @@ std::size_t input_characters(const TaskRequest& request) {
 
 providers::WireRequest to_wire(const TaskRequest& request, const providers::Provider& provider,
                                const providers::Context& context) {
-  return std::visit(
-      Overloaded{
-          [&](const api::ChatRequest& r) { return provider.chat.to_wire(r, context); },
-          [&](const api::CompletionRequest& r) { return provider.completions.to_wire(r, context); },
-          [&](const api::EmbeddingRequest& r) { return provider.embeddings.to_wire(r, context); }},
-      request);
+  return std::visit(Overloaded{[&](const api::ChatRequest& r) {
+                                 return write(provider.chat, r, provider, context);
+                               },
+                               [&](const api::CompletionRequest& r) {
+                                 return write(provider.completions, r, provider, context);
+                               },
+                               [&](const api::EmbeddingRequest& r) {
+                                 return write(provider.embeddings, r, provider, context);
+                               }},
+                    request);
 }
 
 }  // namespace tessera::gateway

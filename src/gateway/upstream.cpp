@@ -10,10 +10,6 @@ constexpr std::size_t kMaxErrorBody = 1u << 20;
 constexpr std::string_view kUnreachable = "upstream_unreachable";  // code set by http::Client
 constexpr int kRestartSeconds = 2;  // a killed worker is back by then, its model loaded
 
-bool is_local(const catalog::ServedEntity& entity) {
-  return entity.kind != catalog::EntityKind::kExternalModel;
-}
-
 Error not_live(const catalog::ServedEntity& entity) {
   std::string message =
       "The served entity " + quote_for_message(entity.name) + " cannot answer now";
@@ -43,15 +39,9 @@ void note_retry_after(Error& error, const http::Headers& headers) {
 
 }  // namespace
 
-const providers::Provider& provider_of(const catalog::ServedEntity& entity) {
-  if (is_local(entity)) return providers::worker_provider();
-  // External models have their own address and credentials, which this version does not have.
-  throw Error(ErrorKind::kNotImplemented, "External models are not supported yet.");
-}
-
 http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, UpstreamCall call) {
   const catalog::ServedEntity& entity = call.entity;
-  const providers::Provider& provider = provider_of(entity);
+  const providers::Provider& provider = providers::worker_provider();
   if (!entity.live()) throw not_live(entity);
   const catalog::ExternalModel model{.provider = "openai", .name = std::string(call.shown_model)};
   providers::WireRequest wire = to_wire(call.request, provider, {.model = model});

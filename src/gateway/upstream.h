@@ -1,4 +1,4 @@
-// One call of one served entity, up to the head of its answer.
+// One call of one of our own workers, up to the head of its answer.
 #pragma once
 
 #include <chrono>
@@ -10,9 +10,6 @@
 #include "providers/provider.h"
 
 namespace tessera::gateway {
-
-// How an entity is spoken to; throws Error(kNotImplemented) for a provider without a dialect here.
-const providers::Provider& provider_of(const catalog::ServedEntity& entity);
 
 struct UpstreamCall {
   const TaskRequest& request;
