@@ -72,6 +72,8 @@ Error like_error(std::string_view provider, const WireResponse& wire);
 // In a stream.
 Error like_stream_error(std::string_view provider, std::string_view payload);
 
+// Memo::notes: how many embeddings the answer must have.
+inline constexpr std::string_view kInputsNote = "inputs";
 inline int like_max_inputs(const catalog::ExternalModel&) { return 2048; }
 // Without slashes at the end.
 std::string trimmed_url(std::string_view url);

@@ -112,6 +112,53 @@ void end_with_usage(std::optional<api::Usage>& usage, Head<Chunk>& head, std::ve
   out.push_back(std::move(chunk));
 }
 
+// Thoughts that come in pieces, each a "reasoning" block with some text and at last the signature.
+// To be replayed they must be one block again.
+class Thoughts {
+ public:
+  // Keeps pieces of such blocks; others go on as they are.
+  std::string keep(std::string_view blocks) {
+    std::string others;
+    if (blocks.empty()) return others;
+    const json::value array = parse_json(blocks);
+    for (const json::value& value : array.as_array()) {
+      const json::object* block = value.if_object();
+      if (block == nullptr || text_at(*block, "type") != "reasoning" || !keep(*block)) {
+        others += (others.empty() ? "[" : ",") + to_json(value);
+      }
+    }
+    if (!others.empty()) others += "]";
+    return others;
+  }
+
+  // A JSON array of the block, or nothing when no thought has come.
+  std::string take() {
+    if (!any_) return {};
+    any_ = false;
+    json::object summary = {{"type", "summary_text"}, {"text", std::exchange(text_, {})}};
+    if (!signature_.empty()) summary["signature"] = std::exchange(signature_, {});
+    return to_json(json::value(json::array{
+        json::object{{"type", "reasoning"}, {"summary", json::array{std::move(summary)}}}}));
+  }
+
+ private:
+  bool keep(const json::object& block) {
+    const json::array& summary = list_at(block, "summary");
+    for (const json::value& entry : summary) {
+      if (!entry.is_object() || text_at(entry.get_object(), "type") != "summary_text") return false;
+    }
+    for (const json::value& entry : summary) {
+      text_ += text_at(entry.get_object(), "text");
+      signature_ += text_at(entry.get_object(), "signature");
+      any_ = true;
+    }
+    return true;
+  }
+
+  std::string text_, signature_;
+  bool any_ = false;
+};
+
 class LikeChatDecoder final : public ChatDecoder {
  public:
   LikeChatDecoder(const Memo& memo, const LikeAnswer& like)
@@ -148,6 +195,7 @@ class LikeChatDecoder final : public ChatDecoder {
   struct Choice {
     int index = 0;
     std::vector<Call> calls;
+    Thoughts thoughts;
     bool finished = false;
   };
 
@@ -179,6 +227,12 @@ class LikeChatDecoder final : public ChatDecoder {
     for (api::ToolCallDelta& call : delta.tool_calls) tidy(call, choice);
     std::erase_if(delta.tool_calls, [](const api::ToolCallDelta& call) { return call.index < 0; });
     if (first && !delta.content && delta.tool_calls.empty()) delta.content.emplace();
+    delta.thinking_blocks = choice.thoughts.keep(delta.thinking_blocks);
+    const bool past_thoughts =
+        !delta.content.value_or("").empty() || !delta.tool_calls.empty() || piece.finish_reason;
+    if (past_thoughts && delta.thinking_blocks.empty()) {
+      delta.thinking_blocks = choice.thoughts.take();
+    }
     if (piece.finish_reason) finish(piece, choice, out);
     return first || delta.content || delta.reasoning_content || delta.refusal ||
            !delta.thinking_blocks.empty() || !delta.tool_calls.empty() || !delta.extra.empty() ||
@@ -349,6 +403,12 @@ int meaning_of(const FailureBody& body, std::string_view payload) {
   return 0;
 }
 
+// A type is no code: who gives none gets ours.
+Error without_type_as_code(Error error, std::string_view type) {
+  if (error.kind == ErrorKind::kProviderRejected && error.code == type) error.code.clear();
+  return error;
+}
+
 }  // namespace
 
 api::ChatResponse like_chat(const WireResponse& wire, const Memo& memo, const LikeAnswer& like) {
@@ -375,7 +435,11 @@ api::EmbeddingResponse like_embeddings(const WireResponse& wire, const Memo& mem
   api::EmbeddingResponse response = read(like.provider, wire.body, [](std::string_view text) {
     return api::parse_embedding_response(text);
   });
-  if (response.data.empty()) throw bad_response(like.provider, "it has no embeddings.");
+  const auto asked = memo.notes.find(kInputsNote);
+  const std::string count = std::to_string(response.data.size());
+  if (response.data.empty() || (asked != memo.notes.end() && asked->second != count)) {
+    throw bad_response(like.provider, "it has " + count + " embeddings, not one for each input.");
+  }
   if (response.model.empty()) response.model = memo.model;
   if (response.id.empty()) response.id = make_id("embd-", memo);
   return response;
@@ -392,22 +456,24 @@ std::unique_ptr<CompletionDecoder> like_completion_stream(const Memo& memo,
 
 Error like_error(std::string_view provider, const WireResponse& wire) {
   FailureBody body = read_failure_body(wire.body);
-  return to_error({.provider = provider,
-                   .code = std::move(body.code),
-                   .message = std::move(body.message),
-                   .param = std::move(body.param)},
-                  wire);
+  Error error = to_error({.provider = provider,
+                          .code = std::move(body.code),
+                          .message = std::move(body.message),
+                          .param = std::move(body.param)},
+                         wire);
+  return without_type_as_code(std::move(error), body.type);
 }
 
 Error like_stream_error(std::string_view provider, std::string_view payload) {
   FailureBody body = read_failure_body(payload);
   const int meaning = meaning_of(body, payload);
-  return to_error({.provider = provider,
-                   .code = std::move(body.code),
-                   .message = std::move(body.message),
-                   .param = std::move(body.param),
-                   .meaning = meaning},
-                  {.status = 0, .body = std::string(payload)});
+  Error error = to_error({.provider = provider,
+                          .code = std::move(body.code),
+                          .message = std::move(body.message),
+                          .param = std::move(body.param),
+                          .meaning = meaning},
+                         {.status = 0, .body = std::string(payload)});
+  return without_type_as_code(std::move(error), body.type);
 }
 
 }  // namespace tessera::providers

@@ -244,7 +244,9 @@ WireRequest to_like(const api::EmbeddingRequest& request, const Context& context
   if (like.base64 && request.encoding_format == api::EncodingFormat::kBase64) {
     body["encoding_format"] = "base64";
   }
-  return write(request, context, like, parameters, body);
+  WireRequest wire = write(request, context, like, parameters, body);
+  wire.memo.notes.emplace(kInputsNote, std::to_string(request.inputs.size()));
+  return wire;
 }
 
 std::string trimmed_url(std::string_view url) {
