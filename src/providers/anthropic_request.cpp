@@ -24,7 +24,6 @@ using Mode = api::ToolChoice::Mode;
 
 constexpr int kDefaultMaxTokens = 4096;  // the smallest ceiling of the claude-3 family
 constexpr std::string_view kBedrockVersion = "bedrock-2023-05-31";
-constexpr std::string_view kWithoutSampling = "2026-10-21";  // the API version that ended it
 
 constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"max_tokens_to_sample", "max_tokens"},
@@ -232,7 +231,7 @@ class ChatWriter {
         host_(host),
         traits_(claude_traits(context.model.name)),
         params_(request, host == ClaudeHost::kBedrock ? kBedrockChat : kChat, context),
-        version_(host == ClaudeHost::kBedrock ? "" : api_version(context)),
+        version_(sampling_version(context, host)),
         default_max_tokens_(
             parse_int(context.model.option("default_max_tokens")).value_or(kDefaultMaxTokens)) {
     wire_.memo = memo_of(context);
@@ -246,7 +245,7 @@ class ChatWriter {
       body_["anthropic_version"] = or_default(context.model.option("anthropic_version"));
     } else {
       body_["model"] = context.model.name;
-      wire_.headers.emplace_back("anthropic-version", version_);
+      wire_.headers.emplace_back("anthropic-version", api_version(context));
     }
   }
 
@@ -257,7 +256,7 @@ class ChatWriter {
     body_["messages"] = write_turns(conversation_);
     write_tools();
     write_stop();
-    check_sampling();
+    check_claude_sampling(request_, traits_, version_, params_);
     write_reasoning();
     write_service_tier();
     write_betas();
@@ -272,6 +271,13 @@ class ChatWriter {
  private:
   static std::string_view or_default(std::string_view version) {
     return version.empty() ? kBedrockVersion : version;
+  }
+
+  // Bedrock's own versions ("bedrock-2023-05-31") know the sampling parameters.
+  static std::string_view sampling_version(const Context& context, ClaudeHost host) {
+    const std::string_view version = api_version(context);
+    const bool own = host == ClaudeHost::kBedrock && version.starts_with("bedrock");
+    return own ? std::string_view() : version;
   }
 
   bool native_schema() const { return traits_.native_schema && host_ == ClaudeHost::kAnthropic; }
@@ -372,114 +378,18 @@ class ChatWriter {
     if (!kept.empty()) body_["stop_sequences"] = std::move(kept);
   }
 
-  bool thinks() const {
-    return !request_.thinking.empty() &&
-           request_.thinking.find("\"disabled\"") == std::string::npos;
-  }
-
-  void refuse_taken(std::string_view field, std::string_view reason) {
-    params_.take(field);
-    params_.refuse(field, reason);
-  }
-
-  void check_sampling() {
-    const api::GenerationFields& given = request_.generation;
-    const bool temperature = given.temperature && *given.temperature != 1;
-    if (host_ == ClaudeHost::kAnthropic && version_ >= kWithoutSampling) {
-      const std::string reason = "in its API version " + version_;
-      if (temperature) refuse_taken("temperature", reason);
-      if (params_.has("top_p")) refuse_taken("top_p", reason);
-      if (params_.has("top_k")) refuse_taken("top_k", reason);
-      params_.take("temperature");
-    } else if (traits_.sampling == ClaudeTraits::Sampling::kFixed) {
-      if (temperature) refuse_taken("temperature", "for this model, other than 1");
-      if (given.top_p && *given.top_p < 0.99) {
-        refuse_taken("top_p", "for this model, below 0.99");
-      }
-      if (params_.has("top_k")) refuse_taken("top_k", "for this model");
-      params_.take("temperature");
-    } else if (traits_.sampling == ClaudeTraits::Sampling::kOneOfTwo && params_.has("top_p")) {
-      if (temperature) {
-        refuse_taken("top_p", "together with 'temperature' for this model");
-      } else {
-        params_.take("temperature");  // 1 is its default
-      }
-    }
-    if (!thinks()) return;
-    if (temperature && params_.has("temperature")) {
-      refuse_taken("temperature", "together with 'thinking', other than 1");
-    }
-    if (params_.has("top_k")) refuse_taken("top_k", "together with 'thinking'");
-  }
-
-  // OpenAI's levels: none, minimal, low, medium, high, xhigh, max.
   void write_reasoning() {
-    if (!request_.thinking.empty()) {
-      params_.take("thinking");
-      json::value thinking = parse_json(request_.thinking);
-      if (const json::object* object = thinking.if_object()) {
-        if (const json::value* budget = find_field(*object, "budget_tokens");
-            budget != nullptr && is_integral(*budget)) {
-          budget_ = as_int(*budget, "thinking.budget_tokens");
-          budget_is_ours_ = false;
-        }
-      }
-      body_["thinking"] = std::move(thinking);
+    ClaudeReasoning reasoning = take_claude_reasoning(request_, traits_, params_);
+    budget_ = reasoning.budget;
+    if (!reasoning.thinking.is_null()) body_["thinking"] = std::move(reasoning.thinking);
+    if (!reasoning.effort.empty()) {
+      set_at(body_, "output_config.effort", json::value(reasoning.effort));
     }
-    const std::string& effort = request_.reasoning_effort;
-    params_.take("reasoning_effort");
-    if (effort.empty() || effort == "none" || effort == "minimal") return;
-    switch (traits_.reasoning) {
-      case ClaudeTraits::Reasoning::kNone:
-        return params_.refuse("reasoning_effort", "for this model");
-      case ClaudeTraits::Reasoning::kEffort:
-        return write_effort(effort);
-      case ClaudeTraits::Reasoning::kBudget:
-        return write_budget(effort);
-    }
-  }
-
-  void write_effort(const std::string& effort) {
-    static constexpr std::string_view kLevels[] = {"low", "medium", "high", "xhigh", "max"};
-    if (std::ranges::find(kLevels, effort) == std::end(kLevels)) {
-      throw bad_effort("'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'");
-    }
-    json::value& config = body_["output_config"];
-    if (!config.is_object()) config.emplace_object();
-    config.get_object()["effort"] = effort;
-  }
-
-  void write_budget(const std::string& effort) {
-    if (!request_.thinking.empty()) {
-      return params_.refuse("reasoning_effort", "together with 'thinking' for this model");
-    }
-    if (effort == "low") {
-      budget_ = 1024;
-    } else if (effort == "medium") {
-      budget_ = 4096;
-    } else if (effort == "high") {
-      budget_ = 16384;
-    } else {
-      throw bad_effort("'none', 'minimal', 'low', 'medium' or 'high' for this model");
-    }
-    budget_is_ours_ = true;
-    body_["thinking"] = json::object{{"type", "enabled"}, {"budget_tokens", budget_}};
-    if (request_.generation.temperature.value_or(1) != 1 && params_.has("temperature")) {
-      refuse_taken("temperature", "together with 'reasoning_effort', other than 1");
-    }
-    if (params_.has("top_k")) refuse_taken("top_k", "together with 'reasoning_effort'");
-  }
-
-  Error bad_effort(std::string_view wanted) const {
-    return Error(ErrorKind::kUnsupportedValue,
-                 "Unsupported value: 'reasoning_effort' must be " + std::string(wanted) +
-                     ", received " + quote_for_message(request_.reasoning_effort) + ".",
-                 "reasoning_effort");
   }
 
   // A budget that came from us must leave room for the answer.
   void raise_max_tokens() {
-    if (!budget_is_ours_) return;
+    if (budget_ == 0) return;
     json::value& limit = body_["max_tokens"];
     if (limit.is_number() && limit.to_number<std::int64_t>() > budget_) return;
     limit = budget_ + default_max_tokens_;
@@ -542,8 +452,7 @@ class ChatWriter {
   Conversation conversation_;
   json::object body_;
   WireRequest wire_;
-  std::int64_t budget_ = 0;  // of thinking tokens
-  bool budget_is_ours_ = false;
+  std::int64_t budget_ = 0;  // of thinking tokens, where it is ours
 };
 
 // --- Text Completions ---

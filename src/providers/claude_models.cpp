@@ -1,5 +1,6 @@
 #include "providers/claude_models.h"
 
+#include <algorithm>
 #include <cctype>
 #include <optional>
 #include <string>
@@ -75,6 +76,33 @@ constexpr Row kRows[] = {
     {"", 0, 36, {Sampling::kFree, Reasoning::kNone, false}},
 };
 
+// The API version that ended sampling parameters.
+constexpr std::string_view kWithoutSampling = "2026-10-21";
+
+void refuse(Parameters& parameters, std::string_view field, std::string_view reason) {
+  parameters.take(field);
+  parameters.refuse(field, reason);
+}
+
+bool thinks(const api::ChatRequest& request) {
+  return !request.thinking.empty() && request.thinking.find("\"disabled\"") == std::string::npos;
+}
+
+Error bad_effort(const api::ChatRequest& request, std::string_view wanted) {
+  return Error(ErrorKind::kUnsupportedValue,
+               "Unsupported value: 'reasoning_effort' must be " + std::string(wanted) +
+                   ", received " + quote_for_message(request.reasoning_effort) + ".",
+               "reasoning_effort");
+}
+
+std::int64_t budget_of(const api::ChatRequest& request) {
+  const std::string& effort = request.reasoning_effort;
+  if (effort == "low") return 1024;
+  if (effort == "medium") return 4096;
+  if (effort == "high") return 16384;
+  throw bad_effort(request, "'none', 'minimal', 'low', 'medium' or 'high' for this model");
+}
+
 }  // namespace
 
 ClaudeTraits claude_traits(std::string_view model) {
@@ -86,6 +114,74 @@ ClaudeTraits claude_traits(std::string_view model) {
     if (version->number >= row.from && version->number <= row.to) return row.traits;
   }
   return {};
+}
+
+void check_claude_sampling(const api::ChatRequest& request, const ClaudeTraits& traits,
+                           std::string_view version, Parameters& parameters) {
+  const api::GenerationFields& given = request.generation;
+  const bool temperature = given.temperature && *given.temperature != 1;  // 1 is the default
+  if (!version.empty() && version >= kWithoutSampling) {
+    const std::string reason = "in its API version " + std::string(version);
+    if (temperature) refuse(parameters, "temperature", reason);
+    if (parameters.has("top_p")) refuse(parameters, "top_p", reason);
+    if (parameters.has("top_k")) refuse(parameters, "top_k", reason);
+    parameters.take("temperature");
+  } else if (traits.sampling == ClaudeTraits::Sampling::kFixed) {
+    if (temperature) refuse(parameters, "temperature", "for this model, other than 1");
+    if (given.top_p && *given.top_p < 0.99) {
+      refuse(parameters, "top_p", "for this model, below 0.99");
+    }
+    if (parameters.has("top_k")) refuse(parameters, "top_k", "for this model");
+    parameters.take("temperature");
+  } else if (traits.sampling == ClaudeTraits::Sampling::kOneOfTwo && parameters.has("top_p")) {
+    if (temperature) {
+      refuse(parameters, "top_p", "together with 'temperature' for this model");
+    } else {
+      parameters.take("temperature");
+    }
+  }
+  const bool budget = traits.reasoning == ClaudeTraits::Reasoning::kBudget &&
+                      (request.reasoning_effort == "low" || request.reasoning_effort == "medium" ||
+                       request.reasoning_effort == "high");
+  if (!thinks(request) && !budget) return;
+  const std::string beside =
+      "together with '" + std::string(budget ? "reasoning_effort" : "thinking") + "'";
+  if (temperature && parameters.has("temperature")) {
+    refuse(parameters, "temperature", beside + ", other than 1");
+  }
+  if (parameters.has("top_k")) refuse(parameters, "top_k", beside);
+}
+
+// OpenAI's levels: none, minimal, low, medium, high, xhigh, max.
+ClaudeReasoning take_claude_reasoning(const api::ChatRequest& request, const ClaudeTraits& traits,
+                                      Parameters& parameters) {
+  ClaudeReasoning reasoning;
+  if (const auto thinking = parameters.take("thinking")) reasoning.thinking = *thinking;
+  const std::string& effort = request.reasoning_effort;
+  parameters.take("reasoning_effort");
+  if (effort.empty() || effort == "none" || effort == "minimal") return reasoning;
+  switch (traits.reasoning) {
+    case ClaudeTraits::Reasoning::kNone:
+      parameters.refuse("reasoning_effort", "for this model");
+      break;
+    case ClaudeTraits::Reasoning::kEffort: {
+      static constexpr std::string_view kLevels[] = {"low", "medium", "high", "xhigh", "max"};
+      if (std::ranges::find(kLevels, effort) == std::end(kLevels)) {
+        throw bad_effort(request, "'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'");
+      }
+      reasoning.effort = effort;
+      break;
+    }
+    case ClaudeTraits::Reasoning::kBudget:
+      if (!reasoning.thinking.is_null()) {
+        parameters.refuse("reasoning_effort", "together with 'thinking' for this model");
+        break;
+      }
+      reasoning.budget = budget_of(request);
+      reasoning.thinking = json::object{{"type", "enabled"}, {"budget_tokens", reasoning.budget}};
+      break;
+  }
+  return reasoning;
 }
 
 }  // namespace tessera::providers

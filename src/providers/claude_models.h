@@ -2,7 +2,12 @@
 // room.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+
+#include "base/json.h"
+#include "providers/parameters.h"
 
 namespace tessera::providers {
 
@@ -26,5 +31,19 @@ struct ClaudeTraits {
 // "claude-sonnet-4-5@20250929". Of names that tell nothing (ARNs) the most is believed that the
 // provider itself can still refuse.
 ClaudeTraits claude_traits(std::string_view model);
+
+// Refuses, or leaves out, what the model does not take of temperature, top_p and top_k.
+// `version`: Anthropic's API version, "" elsewhere.
+void check_claude_sampling(const api::ChatRequest& request, const ClaudeTraits& traits,
+                           std::string_view version, Parameters& parameters);
+
+// `thinking` as it came, or what OpenAI's `reasoning_effort` means to the model.
+struct ClaudeReasoning {
+  json::value thinking;     // null: none
+  std::string effort;       // empty: none
+  std::int64_t budget = 0;  // the tokens of a budget that is ours; 0: none
+};
+ClaudeReasoning take_claude_reasoning(const api::ChatRequest& request, const ClaudeTraits& traits,
+                                      Parameters& parameters);
 
 }  // namespace tessera::providers

@@ -1,4 +1,5 @@
 #include "base/strings.h"
+#include "providers/bedrock.h"
 #include "providers/anthropic.h"
 #include "providers/ai21.h"
 #include "providers/cohere.h"
@@ -16,6 +17,7 @@ const Provider* find_provider(const catalog::ExternalModel& model) {
   if (model.provider == "ai21labs") return &kAi21;
   if (model.provider == "google-cloud-vertex-ai") return &kVertex;
   if (model.provider == "palm") return &kPalm;
+  if (model.provider == "amazon-bedrock") return find_bedrock(model);
   if (model.provider == "openai") {
     const std::string_view type = model.option("openai_api_type");
     return iequals(type, "azure") || iequals(type, "azuread") ? &kAzure : &kOpenAi;
