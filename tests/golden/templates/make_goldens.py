@@ -3,14 +3,25 @@
 (single points of semantics), rendered by jinja2 in the environment of Hugging Face transformers
 (utils/chat_template_utils.py). Needs: pip install jinja2.
 
-smollm2.jinja is the template of SmolLM2-135M-Instruct (Apache-2.0); the others are written in the
-style of their families.
+Most outputs are there by the first 16 hexadecimal digits of their SHA-256, so that the matrix stays
+small.
+
+smollm2.jinja is the template of SmolLM2-135M-Instruct (Apache-2.0); the others are written anew to
+render as their families do:
+  llama2_style, llama3_original, llama31_style (3.1 and 3.3), llama32_style, llama3_style (a variant)
+  mistral_v1 (7B v0.1, Mixtral), mistral_v1_revised (7B v0.2, Mixtral), mistral_style (v3),
+  mistral_nemo_style   dbrx_style   chatml (MPT chat), mpt_instruct_style   smollm2
+and four of the complicated kind: hermes_style, reasoning_style, types_style, documents_style.
+With --published FOLDER (llama.cpp's models/templates) it checks instead that those of Llama 3.1, 3.2
+and Mistral Nemo render exactly as the published templates.
 
   python3 tests/golden/templates/make_goldens.py
 """
 import datetime
+import hashlib
 import json
 import pathlib
+import sys
 
 import jinja2
 import jinja2.ext
@@ -108,24 +119,76 @@ CONVERSATIONS = {
     "think": [message("system", "Sys"), message("user", "2+2?"),
               message("assistant", "<think>\nhm\n</think>\n\n4"), message("user", "3+3?")],
     "empty": [],
+    "null_content": [message("user", "hi"),
+                     message("assistant", None, tool_calls=[call("get_weather", {"city": "Oslo"})]),
+                     message("tool", "3", tool_call_id="abcdefghi", name="get_weather"),
+                     message("assistant", "ok")],
+    "parts": [message("system", [{"type": "text", "text": "sys"}]),
+              message("user", [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+              message("assistant", "x"), message("user", [{"type": "text", "text": "c"}])],
+    "string_args": [message("user", "hi"),
+                    message("assistant", "", tool_calls=[call("get_weather", '{"city": "Oslo"}')]),
+                    message("tool", "3", tool_call_id="abcdefghi", name="get_weather")],
+    "long": [message("system", "S")] + [message("user" if i % 2 == 0 else "assistant", f"turn {i}")
+                                        for i in range(9)],
+    "ends_assistant": [message("user", "a"), message("assistant", " b \n")],
+    "system_only": [message("system", "x")],
+    "no_content": [{"role": "user"}],
+    "bad_id": [message("user", "q"), message("assistant", "", tool_calls=[call("a", {}, id="1")]),
+               message("tool", {"content": "inner"}, tool_call_id="abcdefghi")],
 }
+DOCUMENTS = [{"title": "T1", "text": "body ü"}, {"title": "T2", "text": "x\ny <|end|>"}]
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>"}
 VARIANTS = [
     {}, {"add_generation_prompt": False}, {"tools": [WEATHER, ADD]},
     {"tools": [WEATHER], "tools_in_user_message": False, "date_string": "1 Jan 2025"},
-    {"builtin_tools": ["code_interpreter", "get_weather"]}, {"default_system": "Be kind. "},
+    {"builtin_tools": ["code_interpreter", "get_weather"]}, {"default_system": "Be kind. ", "use_default_system_prompt": True},
+    {"documents": DOCUMENTS}, {"documents": [], "tools": [], "enable_thinking": False},
 ]
 
 
-def cases():
-    for template in sorted(HERE.glob("*.jinja")):
-        source = template.read_text()
+def published(folder):
+    for ours, theirs in [("llama31_style", "meta-llama-Llama-3.1-8B-Instruct"),
+                         ("llama32_style", "meta-llama-Llama-3.2-3B-Instruct"),
+                         ("mistral_nemo_style", "mistralai-Mistral-Nemo-Instruct-2407")]:
+        sources = [(HERE / (ours + ".jinja")).read_text(),
+                   (pathlib.Path(folder) / (theirs + ".jinja")).read_text()]
+        same = failed = 0
         for name, messages in CONVERSATIONS.items():
             for variant in VARIANTS:
                 variables = {"messages": messages, "tools": None, "documents": None,
                              "add_generation_prompt": True, **SPECIAL, **variant}
-                yield {"template": template.name, "conversation": name, "variant": variant,
-                       **run(source, variables)}
+                a, b = (run(source, variables) for source in sources)
+                if "output" not in b and "raised" not in b:  # a TypeError or the like: not defined
+                    failed += 1
+                elif a == b:
+                    same += 1
+                else:
+                    print(ours, name, variant, a, b, sep="\n  ")
+        print(ours, same, "as published,", failed, "are errors there")
+
+
+def cases():
+    """By template and conversation, one string for each variant: "=output", "#hash of the output",
+    "!message of raise_exception", "?" for any other error."""
+    out = {}
+    for template in sorted(HERE.glob("*.jinja")):
+        source = template.read_text()
+        for name, messages in CONVERSATIONS.items():
+            results = []
+            for variant in VARIANTS:
+                result = run(source, {"messages": messages, "tools": None, "documents": None,
+                                      "add_generation_prompt": True, **SPECIAL, **variant})
+                assert "syntax_error" not in result, (template, result)
+                if "output" in result:
+                    text = result["output"]
+                    plain = not variant and name in ("system", "tool")
+                    results.append("=" + text if plain else
+                                   "#" + hashlib.sha256(text.encode()).hexdigest()[:16])
+                else:
+                    results.append("!" + result["raised"] if "raised" in result else "?")
+            out.setdefault(template.name, {})[name] = results
+    return out
 
 
 # --- Snippets --------------------------------------------------------------------------------------
@@ -308,20 +371,22 @@ BLOCKS = [  # white space control; one snippet each
 
 
 def main():
-    out = list(cases())
-    (HERE / "cases.json").write_text(json.dumps(
-        {"special_tokens": SPECIAL, "now": int(NOW.timestamp()), "conversations": CONVERSATIONS,
-         "cases": out}, ensure_ascii=False, indent=0) + "\n")
+    if sys.argv[1:2] == ["--published"]:
+        return published(sys.argv[2])
+    out = cases()
+    head = json.dumps({"special_tokens": SPECIAL, "now": int(NOW.timestamp()), "variants": VARIANTS,
+                       "conversations": CONVERSATIONS}, ensure_ascii=False, separators=(",", ":"))
+    rows = [json.dumps(template) + ":{\n" + ",\n".join(
+        json.dumps(name) + ":" + json.dumps(results, ensure_ascii=False, separators=(",", ":"))
+        for name, results in by_conversation.items()) + "}" for template, by_conversation in out.items()]
+    (HERE / "cases.json").write_text(head[:-1] + ',\n"cases":{\n' + ",\n".join(rows) + "\n}}\n")
     sources = [line for line in SNIPPETS.strip("\n").split("\n")] + BLOCKS
     snippets = [{"source": source, **run(source, CONTEXT)} for source in sources]
     (HERE / "snippets.json").write_text(json.dumps(
         {"now": int(NOW.timestamp()), "context": CONTEXT, "snippets": snippets},
         ensure_ascii=False, indent=0) + "\n")
-    kinds = {}
-    for item in out + snippets:
-        kind = next(k for k in ("output", "raised", "syntax_error", "error") if k in item)
-        kinds[kind] = kinds.get(kind, 0) + 1
-    print(len(out), "cases,", len(snippets), "snippets:", kinds)
+    results = [r[0] for by in out.values() for rs in by.values() for r in rs]
+    print({kind: results.count(kind) for kind in "=#!?"}, len(snippets), "snippets")
 
 
 main()
