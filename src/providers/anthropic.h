@@ -1,4 +1,4 @@
-// Anthropic's Messages and Text Completions, at Anthropic itself and inside of Bedrock.
+// Anthropic's Messages and Text Completions, at Anthropic itself and inside of Bedrock and Vertex.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,12 @@ namespace tessera::providers {
 
 extern const Provider kAnthropic;
 
-// Where a body goes: Bedrock's has neither model nor stream, but the API's version and the betas,
-// and knows fewer members.
-enum class ClaudeHost { kAnthropic, kBedrock };
+// Where a body goes. Elsewhere than at Anthropic it has the API's version instead of the model;
+// Bedrock's has no `stream` either, but the betas, and knows fewer members.
+enum class ClaudeHost { kAnthropic, kBedrock, kVertex };
 std::string_view claude_host_name(ClaudeHost host);  // as `provider` of errors
 
-// What both hosts have in common. to_wire fills in body, headers, dropped and memo, not the path.
+// What the hosts have in common. to_wire fills in body, headers, dropped and memo, not the path.
 WireRequest claude_chat_to_wire(const api::ChatRequest& request, const Context& context,
                                 ClaudeHost host);
 api::ChatResponse claude_chat_from_wire(const WireResponse& wire, const Memo& memo,

@@ -23,7 +23,6 @@ using Fate = Rule::Fate;
 using Mode = api::ToolChoice::Mode;
 
 constexpr int kDefaultMaxTokens = 4096;  // the smallest ceiling of the claude-3 family
-constexpr std::string_view kBedrockVersion = "bedrock-2023-05-31";
 
 constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"max_tokens_to_sample", "max_tokens"},
@@ -72,6 +71,8 @@ constexpr Rule kBedrockCompletionRules[] = {
 constexpr Dialect kChat = {"anthropic", kChatRules, kAliases, {}, kDefaultMaxTokens};
 constexpr Dialect kBedrockChat = {
     "amazon-bedrock", kBedrockChatRules, kAliases, {}, kDefaultMaxTokens};
+constexpr Dialect kVertexChat = {
+    "google-cloud-vertex-ai", kChatRules, kAliases, {}, kDefaultMaxTokens};
 constexpr Dialect kCompletion = {"anthropic", kCompletionRules, {}, {}, kDefaultMaxTokens};
 constexpr Dialect kBedrockCompletion = {
     "amazon-bedrock", kBedrockCompletionRules, {}, {}, kDefaultMaxTokens};
@@ -81,9 +82,27 @@ bool is_blank(std::string_view text) {
       text, [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; });
 }
 
-std::string_view api_version(const Context& context) {
+const Dialect& chat_dialect(ClaudeHost host) {
+  if (host == ClaudeHost::kBedrock) return kBedrockChat;
+  return host == ClaudeHost::kVertex ? kVertexChat : kChat;
+}
+
+std::string_view api_version(const Context& context, ClaudeHost host) {
   const std::string_view chosen = context.model.option("anthropic_version");
-  return chosen.empty() ? "2023-06-01" : chosen;
+  if (!chosen.empty()) return chosen;
+  if (host == ClaudeHost::kBedrock) return "bedrock-2023-05-31";
+  return host == ClaudeHost::kVertex ? "vertex-2023-10-16" : "2023-06-01";
+}
+
+// At Anthropic the model is in the body and the version in a header; elsewhere the path says the
+// model, and the body the version.
+void write_host(json::object& body, HeaderList& headers, const Context& context, ClaudeHost host) {
+  if (host == ClaudeHost::kAnthropic) {
+    body["model"] = context.model.name;
+    headers.emplace_back("anthropic-version", api_version(context, host));
+  } else {
+    body["anthropic_version"] = api_version(context, host);
+  }
 }
 
 // --- Messages ---
@@ -230,8 +249,8 @@ class ChatWriter {
       : request_(request),
         host_(host),
         traits_(claude_traits(context.model.name)),
-        params_(request, host == ClaudeHost::kBedrock ? kBedrockChat : kChat, context),
-        version_(sampling_version(context, host)),
+        params_(request, chat_dialect(host), context),
+        version_(api_version(context, host)),
         default_max_tokens_(
             parse_int(context.model.option("default_max_tokens")).value_or(kDefaultMaxTokens)) {
     wire_.memo = memo_of(context);
@@ -241,12 +260,7 @@ class ChatWriter {
         .documents = true,
         .fetches_urls = may_send_urls(context.model, host == ClaudeHost::kAnthropic)};
     conversation_ = to_turns(request, rules);
-    if (host == ClaudeHost::kBedrock) {
-      body_["anthropic_version"] = or_default(context.model.option("anthropic_version"));
-    } else {
-      body_["model"] = context.model.name;
-      wire_.headers.emplace_back("anthropic-version", api_version(context));
-    }
+    write_host(body_, wire_.headers, context, host);
   }
 
   WireRequest write() {
@@ -256,30 +270,21 @@ class ChatWriter {
     body_["messages"] = write_turns(conversation_);
     write_tools();
     write_stop();
-    check_claude_sampling(request_, traits_, version_, params_);
+    // The hosts' own versions, "bedrock-2023-05-31", know the sampling parameters.
+    const bool dated = std::isdigit(static_cast<unsigned char>(version_.front())) != 0;
+    check_claude_sampling(request_, traits_, dated ? version_ : "", params_);
     write_reasoning();
     write_service_tier();
     write_betas();
     params_.write(body_);
     raise_max_tokens();
-    if (host_ == ClaudeHost::kAnthropic && request_.generation.stream) body_["stream"] = true;
+    if (host_ != ClaudeHost::kBedrock && request_.generation.stream) body_["stream"] = true;
     wire_.body = tessera::to_json(json::value(std::move(body_)));
     wire_.dropped = params_.dropped();
     return std::move(wire_);
   }
 
  private:
-  static std::string_view or_default(std::string_view version) {
-    return version.empty() ? kBedrockVersion : version;
-  }
-
-  // Bedrock's own versions ("bedrock-2023-05-31") know the sampling parameters.
-  static std::string_view sampling_version(const Context& context, ClaudeHost host) {
-    const std::string_view version = api_version(context);
-    const bool own = host == ClaudeHost::kBedrock && version.starts_with("bedrock");
-    return own ? std::string_view() : version;
-  }
-
   bool native_schema() const { return traits_.native_schema && host_ == ClaudeHost::kAnthropic; }
 
   void write_tools() {
@@ -397,7 +402,7 @@ class ChatWriter {
 
   // OpenAI's tiers: "default" is what Anthropic calls "standard_only".
   void write_service_tier() {
-    if (host_ == ClaudeHost::kBedrock) return;
+    if (host_ != ClaudeHost::kAnthropic) return;
     const std::optional<json::value> tier = params_.take("service_tier");
     if (!tier || !tier->is_string()) return;
     if (tier->get_string() == "auto" || tier->get_string() == "standard_only") {
@@ -472,9 +477,7 @@ std::string dialogue(std::string_view prompt) {
 
 }  // namespace
 
-std::string_view claude_host_name(ClaudeHost host) {
-  return host == ClaudeHost::kBedrock ? "amazon-bedrock" : "anthropic";
-}
+std::string_view claude_host_name(ClaudeHost host) { return chat_dialect(host).provider; }
 
 WireRequest claude_chat_to_wire(const api::ChatRequest& request, const Context& context,
                                 ClaudeHost host) {
@@ -488,10 +491,7 @@ WireRequest claude_completion_to_wire(const api::CompletionRequest& request, con
   WireRequest wire{.memo = memo_of(context)};
   wire.memo.input_characters = input_characters(request);
   json::object body;
-  if (!bedrock) {
-    body["model"] = context.model.name;
-    wire.headers.emplace_back("anthropic-version", api_version(context));
-  }
+  write_host(body, wire.headers, context, host);
   body["prompt"] = dialogue(only_prompt(request, claude_host_name(host)));
   params.write(body);
   if (bedrock) {
@@ -502,8 +502,6 @@ WireRequest claude_completion_to_wire(const api::CompletionRequest& request, con
     if (std::ranges::find(list, json::value("\n\nHuman:")) == list.end()) {
       list.push_back("\n\nHuman:");
     }
-    const std::string_view version = context.model.option("anthropic_version");
-    body["anthropic_version"] = version.empty() ? kBedrockVersion : version;
   } else if (request.generation.stream) {
     body["stream"] = true;
   }

@@ -54,6 +54,7 @@ constexpr ContextPattern kContextPatterns[] = {
     {"amazon-bedrock", "too many input tokens"},
     {"google-cloud-vertex-ai", "exceeds the maximum number of tokens"},
     {"google-cloud-vertex-ai", "input token count"},
+    {"google-cloud-vertex-ai", "prompt is too long"},  // Claude's words
     {"palm", "exceeds the maximum number of tokens"},
     {"ai21labs", "prompt is too long"},
     {"ai21labs", "too many tokens"},
