@@ -23,11 +23,20 @@ std::optional<std::string> token_of(std::string_view authorization) {
   return pair->substr(kUser.size());
 }
 
+// Where the SDKs of other providers put the key that they were given.
+std::optional<std::string> token_of(const http::Headers& headers) {
+  if (const auto authorization = headers.get("authorization")) return token_of(*authorization);
+  for (const char* name : {"x-api-key", "api-key", "x-goog-api-key"}) {
+    if (const auto key = headers.get(name)) return std::string(trim(*key));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const catalog::Principal& authenticate(const http::Headers& headers,
                                        const catalog::Snapshot& snapshot, std::int64_t now_ms) {
-  const std::optional<std::string> token = token_of(headers.get("authorization").value_or(""));
+  const std::optional<std::string> token = token_of(headers);
   if (!token || token->empty()) {
     throw Error(ErrorKind::kUnauthenticated,
                 "Credential was not sent or was of an unsupported type for this API. Send the "

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "gateway/authenticate.h"
+#include "gateway/connection_probe.h"
 #include "gateway/invocation.h"
 #include "gateway/models_list.h"
 #include "gateway/present.h"
@@ -87,6 +88,11 @@ void Gateway::mount(http::Router& router) {
   models("/serving-endpoints");
   models("/ai-gateway/mlflow/v1");
   if (options_.v1_routes) models("/v1");
+
+  // Not a query, but only this room may call providers.
+  router.add("POST", "/api/2.0/serving-endpoints/{name}/test", [this](http::Request request) {
+    return probe_connection(services_, std::move(request));
+  });
 
   for (const char* prefix : {"/serving-endpoints", "/ai-gateway", "/v1"}) {
     router.present_errors(prefix, present_error, present_stream_error);

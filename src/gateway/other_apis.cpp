@@ -1,5 +1,7 @@
 #include "gateway/other_apis.h"
 
+#include "api/messages.h"
+#include "api/responses.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -18,15 +20,37 @@ std::string id_suffix(UsageMeter& meter) {
 
 }  // namespace
 
-TaskRequest parse_other_api(Surface, const api::Body&, const api::ParseOptions&) {
-  throw Error(ErrorKind::kNotImplemented, "not yet");
+TaskRequest parse_other_api(Surface surface, const api::Body& body,
+                            const api::ParseOptions& options) {
+  switch (surface) {
+    case Surface::kMessages:
+      return api::parse_messages_request(body, options);
+    case Surface::kResponses:
+      return api::parse_responses_request(body, options);
+    case Surface::kCountTokens:
+    case Surface::kOurs:
+      break;
+  }
+  throw Error(ErrorKind::kPathNotFound,
+              "The model behind this endpoint cannot count tokens before it is asked.");
 }
 
-std::string other_api_json(Surface, const api::ChatResponse&, const TaskRequest&) { return {}; }
+std::string other_api_json(Surface surface, const api::ChatResponse& response,
+                           const TaskRequest& request) {
+  if (surface == Surface::kMessages) return api::messages_json(response);
+  return api::responses_json(response, std::get<api::ChatRequest>(request));
+}
 
-std::unique_ptr<api::ChatStreamWriter> stream_writer(Surface, const api::ChatRequest&,
+std::unique_ptr<api::ChatStreamWriter> stream_writer(Surface surface,
+                                                     const api::ChatRequest& request,
                                                      UsageMeter& meter) {
-  id_suffix(meter);
+  if (surface == Surface::kMessages) {
+    const std::int64_t estimate = (meter.record().input_characters + 1) / 4;
+    return std::make_unique<api::MessagesStream>(id_suffix(meter), estimate);
+  }
+  if (surface == Surface::kResponses) {
+    return std::make_unique<api::ResponsesStream>(request, id_suffix(meter), now_s());
+  }
   return nullptr;
 }
 

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <limits>
 #include <random>
 
 #include "base/clock.h"
@@ -248,11 +249,16 @@ class Call {
     }
   }
 
-  int max_inputs() const {
-    return provider_.embeddings.max_inputs == nullptr ? 0 : provider_.embeddings.max_inputs(model_);
-  }
+  // Of one embeddings call; the greatest number where the provider has no limit.
+  std::size_t max_inputs() const { return limit(provider_.embeddings.max_inputs); }
+  std::size_t max_bytes() const { return limit(provider_.embeddings.max_bytes); }
 
  private:
+  std::size_t limit(int (*ask)(const catalog::ExternalModel&)) const {
+    const int most = ask == nullptr ? 0 : ask(model_);
+    return most > 0 ? static_cast<std::size_t>(most) : std::numeric_limits<std::size_t>::max();
+  }
+
   static milliseconds time_limit(const ProviderCall& call) {
     const auto limit = request_timeout(*call.entity.external_model);
     return limit && !call.stream ? std::min(*limit, call.time_left) : call.time_left;
@@ -348,16 +354,30 @@ ProviderAnswer joined(std::vector<ProviderAnswer> answers) {
   return all;
 }
 
-asio::awaitable<ProviderAnswer> embed(Call& call, const api::EmbeddingRequest& request,
-                                      std::size_t most) {
-  Parts parts;
+// As many inputs together as the provider takes in one call, in order.
+std::vector<TaskRequest> cut(const api::EmbeddingRequest& request, std::size_t most_inputs,
+                             std::size_t most_bytes) {
+  std::vector<TaskRequest> parts;
   api::EmbeddingRequest part = request;
-  for (std::size_t i = 0; i < request.inputs.size(); i += most) {
-    const auto begin = request.inputs.begin() + static_cast<std::ptrdiff_t>(i);
-    const std::size_t count = std::min(most, request.inputs.size() - i);
-    part.inputs.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-    parts.requests.emplace_back(part);
+  part.inputs.clear();
+  std::size_t bytes = 0;
+  for (const api::TextOrTokens& input : request.inputs) {
+    const bool full = part.inputs.size() >= most_inputs || bytes + input.text.size() > most_bytes;
+    if (full && !part.inputs.empty()) {
+      parts.emplace_back(part);
+      part.inputs.clear();
+      bytes = 0;
+    }
+    bytes += input.text.size();
+    part.inputs.push_back(input);
   }
+  parts.emplace_back(std::move(part));
+  return parts;
+}
+
+asio::awaitable<ProviderAnswer> embed(Call& call, std::vector<TaskRequest> requests) {
+  Parts parts;
+  parts.requests = std::move(requests);
   parts.answers.resize(parts.requests.size());
   std::vector<asio::awaitable<void>> lanes;
   for (int i = 0; i < kCallsAtOnce; ++i) lanes.push_back(take_parts(call, parts));
@@ -416,10 +436,8 @@ asio::awaitable<ProviderAnswer> call_provider(http::Client& client, Credentials&
   }
   Call each(client, credentials, call);
   if (const auto* texts = std::get_if<api::EmbeddingRequest>(request)) {
-    const int most = each.max_inputs();
-    if (most > 0 && texts->inputs.size() > static_cast<std::size_t>(most)) {
-      co_return co_await embed(each, *texts, static_cast<std::size_t>(most));
-    }
+    std::vector<TaskRequest> parts = cut(*texts, each.max_inputs(), each.max_bytes());
+    if (parts.size() > 1) co_return co_await embed(each, std::move(parts));
   }
   co_return co_await each.run(*request);
 }
