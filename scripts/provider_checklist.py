@@ -146,6 +146,8 @@ ROWS = [
     ("Vertex AI chat-bison (legacy)", "google-cloud-vertex-ai", "chat", model("^chat-bison"), NO,
      {"stream": "emulated"}),
     ("Vertex AI Gemini chat", "google-cloud-vertex-ai", "chat", model("^gemini"), set(), {}),
+    ("Vertex AI Claude chat", "google-cloud-vertex-ai", "chat", model("^claude"), set(),
+     {"structured": "as Anthropic", "images": "as Anthropic"}),
     ("Vertex AI embeddings", "google-cloud-vertex-ai", "embeddings", None, EMBED, {}),
     ("PaLM API completions (legacy)", "palm", "completions", None, NO,
      {"stream": "emulated", "usage": "estimated"}),

@@ -137,6 +137,11 @@ class History {
                       quote_for_message(message.tool_call_id) + ".",
                   join_path(path(i), "tool_call_id"));
     }
+    // Of two results for a call the last one counts.
+    for (std::size_t j = i + 1; j < request_.messages.size(); ++j) {
+      if (request_.messages[j].role != "tool") break;
+      if (request_.messages[j].tool_call_id == message.tool_call_id) return;
+    }
     const std::string text = text_of(message, path(i));
     json::value output = json::object{{"output", text}};
     try {

@@ -114,6 +114,27 @@ json::object assistant_message(const api::ChatMessage& message, const std::strin
   return out;
 }
 
+// Results are text; images in them cannot be said.
+std::string text_of(const api::ChatMessage& message, const std::string& path) {
+  for (std::size_t i = 0; i < message.parts.size(); ++i) {
+    if (message.parts[i].kind == ContentPart::Kind::kText) continue;
+    throw Error(ErrorKind::kUnsupportedContent,
+                "Unsupported content: the result of a call is text for the provider 'cohere'.",
+                join_path(index_path(join_path(path, "content"), i), "type"));
+  }
+  return message.content.value_or("");
+}
+
+// Of two results for a call the last one counts.
+bool is_answered_again(const api::ChatRequest& request, std::size_t i) {
+  const std::string& id = request.messages[i].tool_call_id;
+  for (std::size_t j = i + 1; j < request.messages.size(); ++j) {
+    if (request.messages[j].role != "tool") return false;
+    if (request.messages[j].tool_call_id == id) return true;
+  }
+  return false;
+}
+
 json::array messages_of(const api::ChatRequest& request, const Context& context, ToolNames& names) {
   json::array messages;
   for (std::size_t i = 0; i < request.messages.size(); ++i) {
@@ -122,9 +143,10 @@ json::array messages_of(const api::ChatRequest& request, const Context& context,
     if (message.role == "assistant") {
       messages.push_back(assistant_message(message, path, names));
     } else if (message.role == "tool") {
+      if (is_answered_again(request, i)) continue;
       messages.push_back(json::object{{"role", "tool"},
                                       {"tool_call_id", message.tool_call_id},
-                                      {"content", message.content.value_or("")}});
+                                      {"content", text_of(message, path)}});
     } else {
       messages.push_back(
           json::object{{"role", message.role}, {"content", user_content(message, context, path)}});

@@ -173,7 +173,9 @@ void Parameters::give_generation(const api::GenerationFields& fields) {
   }
   given("temperature", fields.temperature);
   if (fields.top_p && *fields.top_p != 1) give("top_p", *fields.top_p);
-  if (fields.top_k.value_or(0) != 0) give("top_k", *fields.top_k);
+  // 0 and -1 both turn it off.
+  const int top_k = fields.top_k.value_or(0);
+  if (top_k != 0 && top_k != -1) give("top_k", top_k);
   changed("min_p", fields.min_p, initial.min_p);
   changed("frequency_penalty", fields.frequency_penalty, initial.frequency_penalty);
   changed("presence_penalty", fields.presence_penalty, initial.presence_penalty);

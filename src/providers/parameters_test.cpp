@@ -59,6 +59,7 @@ TEST(Parameters, DefaultsAreLeftOut) {
   api::ChatRequest request;
   request.generation.top_p = 1;  // above this provider's 0.99
   request.generation.n = 1;
+  request.generation.top_k = -1;
   request.parallel_tool_calls = true;
   request.tool_choice = api::ToolChoice{};
   request.response_format = api::ResponseFormat{};
@@ -204,14 +205,30 @@ TEST(Schema, OpenApiSubset) {
             R"("i":{"anyOf":[{"type":"INTEGER"},{"type":"STRING"}]}}})");
 }
 
+// Small as written: eight references deep, ten abreast.
+std::string manyfold() {
+  std::string schema = R"({"$ref": "#/$defs/a", "$defs": {)";
+  for (char name = 'a'; name < 'h'; ++name) {
+    schema.append(1, '"').append(1, name).append(R"(": {"properties": {)");
+    for (char property = '0'; property <= '9'; ++property) {
+      if (property > '0') schema += ',';
+      schema.append(1, '"').append(1, property).append(R"(": {"$ref": "#/$defs/)");
+      schema.append(1, static_cast<char>(name + 1)).append(R"("})");
+    }
+    schema.append("}},");
+  }
+  return schema.append(R"("h": {"type": "string"}}})");
+}
+
 TEST(Schema, WhatCannotBeSaid) {
+  const std::string many = manyfold();
   for (const char* schema :
        {R"({"$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}},
            "properties": {"n": {"$ref": "#/$defs/N"}}})",
         R"({"properties": {"n": {"$ref": "#"}}})",
         R"({"properties": {"n": {"$ref": "#/no/where"}}})",
         R"({"properties": {"n": {"$ref": "https://example.com/x"}}})",
-        R"({"allOf": [{"type": "string"}, {"type": "integer"}]})"}) {
+        R"({"allOf": [{"type": "string"}, {"type": "integer"}]})", many.c_str()}) {
     try {
       cleaned(schema);
       ADD_FAILURE() << schema;

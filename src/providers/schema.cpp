@@ -10,6 +10,7 @@ namespace tessera::providers {
 namespace {
 
 constexpr int kDeepestReference = 8;
+constexpr int kMostNodes = 10'000;  // references and branches multiply what is written once
 constexpr int kDeepest = 64;  // our parser's limit is 256 levels; no tool's parameters need that
 
 // https://cloud.google.com/vertex-ai/docs/reference/rest/v1/Schema; the values are copied as is.
@@ -28,6 +29,7 @@ class OpenApiCleaner {
     // `true`: anything. The subset says it by saying nothing.
     if (!schema.is_object()) return {};
     if (depth > kDeepest) throw refuse("is nested too deeply");
+    if (++nodes_ > kMostNodes) throw refuse("becomes too large without references");
     const json::object& from = schema.get_object();
     if (const json::value* reference = from.if_contains("$ref")) {
       if (references >= kDeepestReference) throw refuse("refers to itself too deeply");
@@ -247,6 +249,7 @@ class OpenApiCleaner {
 
   const json::object& root_;
   std::string_view param_;
+  mutable int nodes_ = 0;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "providers/anthropic.h"
 #include "providers/completions_by_chat.h"
 #include "providers/failure.h"
 #include "providers/parameters.h"
@@ -15,6 +16,9 @@ namespace {
 
 constexpr std::string_view kModels = "models/";
 constexpr std::string_view kGoogleModels = "publishers/google/models/";
+constexpr std::string_view kAnthropicModels = "publishers/anthropic/models/";
+
+bool is_claude(std::string_view model) { return model.starts_with("claude"); }
 
 // Versions ("text-bison@001") keep their '@', as in Google's own URLs.
 std::string path_segment(std::string_view text, bool keep_slash = false) {
@@ -30,7 +34,7 @@ std::string path_segment(std::string_view text, bool keep_slash = false) {
 
 std::string_view vertex_model(const catalog::ExternalModel& model) {
   std::string_view name = model.name;
-  for (const std::string_view prefix : {kGoogleModels, kModels}) {
+  for (const std::string_view prefix : {kGoogleModels, kAnthropicModels, kModels}) {
     if (name.starts_with(prefix)) return name.substr(prefix.size());
   }
   return name;
@@ -44,7 +48,7 @@ std::string vertex_path(const catalog::ExternalModel& model, std::string_view me
   std::string path = "/v1/projects/" + path_segment(model.option("project_id")) + "/locations/" +
                      path_segment(model.option("region")) + '/';
   const bool has_place = name.starts_with("endpoints/") || name.starts_with("publishers/");
-  if (!has_place) path += kGoogleModels;
+  if (!has_place) path += is_claude(name) ? kAnthropicModels : kGoogleModels;
   return path + path_segment(name, has_place) + tail;
 }
 
@@ -127,19 +131,34 @@ bool is_bison(std::string_view model) {
 }
 
 WireRequest chat_to_wire(const api::ChatRequest& request, const Context& context) {
-  if (is_bison(vertex_model(context.model))) return bison_chat(request, context);
+  const std::string_view model = vertex_model(context.model);
+  if (is_bison(model)) return bison_chat(request, context);
+  if (is_claude(model)) {
+    WireRequest wire = claude_chat_to_wire(request, context, ClaudeHost::kVertex);
+    wire.path =
+        vertex_path(context.model, request.generation.stream ? "streamRawPredict" : "rawPredict");
+    wire.memo.notes["api"] = "claude";
+    return wire;
+  }
   WireRequest wire = gemini_chat(request, context);
   wire.memo.notes["api"] = "gemini";
   return wire;
 }
 
-bool is_gemini(const Memo& memo) {
+std::string_view api_of(const Memo& memo) {
   const auto note = memo.notes.find("api");
-  return note == memo.notes.end() || note->second == "gemini";
+  return note == memo.notes.end() ? std::string_view() : note->second;
 }
 
 api::ChatResponse chat_from_wire(const WireResponse& wire, const Memo& memo) {
-  return is_gemini(memo) ? gemini_answer(wire, memo) : bison_chat_answer(wire, memo);
+  if (api_of(memo) == "bison") return bison_chat_answer(wire, memo);
+  if (api_of(memo) == "claude") return claude_chat_from_wire(wire, memo, ClaudeHost::kVertex);
+  return gemini_answer(wire, memo);
+}
+
+std::unique_ptr<ChatDecoder> chat_stream(const Memo& memo) {
+  if (api_of(memo) == "claude") return claude_chat_stream(memo, ClaudeHost::kVertex);
+  return gemini_stream(memo);
 }
 
 // --- Completions: PaLM's models have them; Gemini answers them as a chat of one message ---
@@ -156,18 +175,13 @@ WireRequest completions_to_wire(const api::CompletionRequest& request, const Con
   return wire;
 }
 
-bool is_chat(const Memo& memo) {
-  const auto note = memo.notes.find("api");
-  return note != memo.notes.end() && note->second == "gemini";
-}
-
 api::CompletionResponse completions_from_wire(const WireResponse& wire, const Memo& memo) {
-  if (is_chat(memo)) return completion_of(gemini_answer(wire, memo));
+  if (api_of(memo) == "gemini") return completion_of(gemini_answer(wire, memo));
   return bison_completion_answer(wire, memo);
 }
 
 std::unique_ptr<CompletionDecoder> completions_stream(const Memo& memo) {
-  if (is_chat(memo)) return completions_of(gemini_stream(memo));
+  if (api_of(memo) == "gemini") return completions_of(gemini_stream(memo));
   return bison_completion_stream(memo);
 }
 
@@ -303,7 +317,7 @@ constinit const Provider kVertex = {
     .name = kVertexName,
     .base_url = base_url,
     .auth = auth,
-    .chat = {chat_to_wire, chat_from_wire, gemini_stream},
+    .chat = {chat_to_wire, chat_from_wire, chat_stream},
     .completions = {completions_to_wire, completions_from_wire, completions_stream},
     .embeddings = {embeddings_to_wire, embeddings_from_wire, max_inputs, max_bytes},
     .from_error = from_error,

@@ -15,8 +15,8 @@ extern const Provider kPalm;
 inline constexpr std::string_view kVertexName = "google-cloud-vertex-ai";
 
 // The path of a model's method: "/v1/projects/…/models/gemini-2.0-flash:generateContent". Accepts
-// names with their "publishers/google/models/" or "models/", tuned models as "endpoints/…" and
-// whole resource names ("projects/…").
+// names with their "publishers/…/models/" or "models/" (claude-… is Anthropic's), tuned models as
+// "endpoints/…" and whole resource names ("projects/…").
 std::string vertex_path(const catalog::ExternalModel& model, std::string_view method);
 // A model's name without what people put before it: "gemini-2.0-flash".
 std::string_view vertex_model(const catalog::ExternalModel& model);
