@@ -168,6 +168,31 @@ TEST_P(DecoderGoldens, ARowInAMixedBatchEqualsTheRowAlone) {
   }
 }
 
+// The flag decides, not the tensors: the head of a tied model is the embedding matrix even where
+// another is stored, and an untied model must have its own.
+TEST_F(Goldens, ATiedHeadIsTheEmbeddingMatrix) {
+  for (const char* name : {"llama-32-1b", "mixtral-all"}) {
+    SCOPED_TRACE(name);
+    const json::object test = json::parse(read_text(kGoldens / name / "case.json")).as_object();
+    const std::vector<std::int32_t> tokens = tokens_of(test.at("tokens"));
+    GoldenTensors tensors = generate_tensors(test);
+    const GoldenTensor& rows = tensors.at("model.embed_tokens.weight");
+    tensors["lm_head.weight"] = identity_head(rows.shape[0], rows.shape[1]);
+    const Folder folder(name);
+    folder.write("model.safetensors", safetensors_of(tensors, false));
+    Session session(folder.path(), WeightFormat::kF32, KvType::kF32, 1);
+    expect_close(session.run(tokens, tokens.size()), read_floats(kGoldens / name / "logits.f32"),
+                 2e-5);
+
+    tensors.erase("lm_head.weight");
+    folder.write("model.safetensors", safetensors_of(tensors, false));
+    folder.change_config("tie_word_embeddings", false);
+    ThreadPool pool(1);
+    const std::string message = error_message([&] { load_model(folder.path(), {}, pool); });
+    EXPECT_TRUE(contains(message, "'lm_head.weight' is missing"));
+  }
+}
+
 // bf16 activations, and keys and values in bf16: rounded more often than the reference.
 class Bf16DecoderGoldens : public DecoderGoldens {};
 
