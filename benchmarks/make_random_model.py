@@ -20,6 +20,10 @@ LLAMAS = {
                          theta=500000.0),
     "smollm2-135m": dict(vocab=49152, d=576, layers=30, heads=9, kv=3, inner=1536, context=8192,
                          theta=100000.0),
+    # Mixtral's proportions in a size for any machine: 1.1 billion parameters, of which a token
+    # takes 0.33 billion.
+    "mixtral-1b": dict(vocab=32000, d=1024, layers=12, heads=16, kv=4, inner=3584, context=32768,
+                       theta=1000000.0, experts=8, used=2),
 }
 BERTS = {
     "bert-large": dict(vocab=30522, d=1024, layers=24, heads=16, inner=4096, context=512),
@@ -127,6 +131,10 @@ def llama(shape, kind):
         g.add(f"llama.{key}", "u32", value)
     g.add("llama.attention.layer_norm_rms_epsilon", "f32", 1e-5)
     g.add("llama.rope.freq_base", "f32", shape["theta"])
+    experts = shape.get("experts", 0)
+    if experts:
+        g.add("llama.expert_count", "u32", experts)
+        g.add("llama.expert_used_count", "u32", shape["used"])
     tokens = byte_level_tokens(shape["vocab"])
     g.add("tokenizer.ggml.model", "str", "gpt2")
     g.add("tokenizer.ggml.pre", "str", "gpt-2")
@@ -145,9 +153,12 @@ def llama(shape, kind):
         g.tensor(block + "attn_v.weight", kind, shape["kv"] * head, d)
         g.tensor(block + "attn_output.weight", kind, d, shape["heads"] * head)
         g.tensor(block + "ffn_norm.weight", "f32", d)
-        g.tensor(block + "ffn_gate.weight", kind, shape["inner"], d)
-        g.tensor(block + "ffn_up.weight", kind, shape["inner"], d)
-        g.tensor(block + "ffn_down.weight", kind, d, shape["inner"])
+        stack, suffix = ((experts,), "_exps") if experts else ((), "")
+        if experts:
+            g.tensor(block + "ffn_gate_inp.weight", "f32", experts, d)
+        g.tensor(block + f"ffn_gate{suffix}.weight", kind, *stack, shape["inner"], d)
+        g.tensor(block + f"ffn_up{suffix}.weight", kind, *stack, shape["inner"], d)
+        g.tensor(block + f"ffn_down{suffix}.weight", kind, *stack, d, shape["inner"])
     return g
 
 
