@@ -53,6 +53,9 @@ struct Options {
   std::string kv_memory;
   std::string support_contact;
   bool access_log = false;
+  std::vector<std::string> allow_private_upstreams;
+  std::string upstream_ca_file;
+  std::string http_proxy, https_proxy, no_proxy;  // empty: as the environment says
 };
 
 bool is_loopback(const std::string& address) {
@@ -72,6 +75,13 @@ void check(const Options& options) {
                     " is not loopback: give TLS files (--tls-certificate, --tls-key), or accept "
                     "that tokens cross the network in plain text (--allow-plaintext)");
   }
+}
+
+http::ProxySettings proxy_settings(const Options& options) {
+  if (options.http_proxy.empty() && options.https_proxy.empty()) {
+    return http::ProxySettings::from_environment();
+  }
+  return http::ProxySettings(options.http_proxy, options.https_proxy, options.no_proxy);
 }
 
 control::WorkerCommand worker_command(const Options& options) {
@@ -241,6 +251,9 @@ int run(Options options) {
   control::Control control(control_options(options, url), database, snapshots, io.get_executor());
   control.start();
   http::ClientOptions client_options;
+  client_options.ca_file = options.upstream_ca_file;
+  client_options.addresses = http::AddressPolicy(options.allow_private_upstreams);
+  client_options.proxy = proxy_settings(options);
   client_options.single_threaded = options.io_threads == 1;
   http::Client client(io.get_executor(), client_options);
   gateway::Gateway gateway(snapshots, client, metrics, [&control](catalog::UsageRecord record) {
@@ -333,6 +346,27 @@ Run add_serve(CLI::App& app) {
       .add_option("--support-contact", options->support_contact,
                   "Named where users are told to ask for help")
       ->envname("TESSERA_SUPPORT_CONTACT");
+  command
+      .add_option("--allow-private-upstreams", options->allow_private_upstreams,
+                  "CIDRs, addresses or hosts that external models may have besides public ones")
+      ->envname("TESSERA_ALLOW_PRIVATE_UPSTREAMS")
+      ->delimiter(',');
+  command
+      .add_option("--upstream-ca-file", options->upstream_ca_file,
+                  "PEM of authorities trusted for providers besides the system's")
+      ->envname("TESSERA_UPSTREAM_CA_FILE");
+  command
+      .add_option("--http-proxy", options->http_proxy,
+                  "Proxy for http:// providers; default: as HTTP_PROXY says")
+      ->envname("TESSERA_HTTP_PROXY");
+  command
+      .add_option("--https-proxy", options->https_proxy,
+                  "Proxy for https:// providers; default: as HTTPS_PROXY says")
+      ->envname("TESSERA_HTTPS_PROXY");
+  command
+      .add_option("--no-proxy", options->no_proxy,
+                  "Hosts called directly, with --http-proxy or --https-proxy")
+      ->envname("TESSERA_NO_PROXY");
   command.add_flag("--access-log", options->access_log, "One log line per request")
       ->envname("TESSERA_ACCESS_LOG");
   return [options] { return run(*options); };
