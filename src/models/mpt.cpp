@@ -11,6 +11,7 @@
 #include "compute/activation.h"
 #include "compute/norm.h"
 #include "models/architectures.h"
+#include "models/embedding_table.h"
 
 namespace tessera {
 namespace {
@@ -55,7 +56,7 @@ class Mpt final : public LanguageModel {
   AttentionShape shape_;
   float epsilon_;
 
-  const RawTensor* wte_;             // [vocab, hidden]
+  EmbeddingTable wte_;               // [vocab, hidden]
   Tensor wpe_;                       // [positions, hidden]; no rows with ALiBi
   std::vector<float> alibi_slopes_;  // [heads]; empty without ALiBi
   std::vector<Layer> layers_;
@@ -80,7 +81,7 @@ Mpt::Mpt(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions& op
   if (config.softmax_scale) shape_.scale = static_cast<float>(*config.softmax_scale);
   load_positions();
 
-  wte_ = &checkpoint_.get("transformer.wte.weight", {vocab, hidden});
+  const RawTensor& wte = checkpoint_.get("transformer.wte.weight", {vocab, hidden});
   for (int l = 0; l < config.num_hidden_layers; ++l) {
     layers_.push_back(load_layer(l, options.weight_format));
   }
@@ -89,12 +90,14 @@ Mpt::Mpt(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions& op
   for (float& weight : norm_f_.weight) weight *= logit_scale;
   for (float& bias : norm_f_.bias) bias *= logit_scale;
   const RawTensor& head =
-      config.tie_word_embeddings ? *wte_ : checkpoint_.get("lm_head.weight", {vocab, hidden});
+      config.tie_word_embeddings ? wte : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
+  wte_ = config.tie_word_embeddings ? EmbeddingTable(lm_head_) : EmbeddingTable(wte);
 
-  checkpoint_.release_pages();  // everything but the embedding rows has been repacked
+  checkpoint_.release_pages();  // what is left has been repacked
 
-  info_.weight_bytes = lm_head_.bytes() + wpe_.rows() * wpe_.cols() * std::int64_t{sizeof(float)};
+  info_.weight_bytes =
+      wte_.bytes() + lm_head_.bytes() + wpe_.rows() * wpe_.cols() * std::int64_t{sizeof(float)};
   for (const Layer& layer : layers_) {
     info_.weight_bytes += layer.Wqkv.bytes() + layer.out_proj.bytes() + layer.up_proj.bytes() +
                           layer.down_proj.bytes();
@@ -181,7 +184,7 @@ void Mpt::forward(const Batch& batch, KvCache& kv, Tensor& logits) {
 
 // x = wte[token] (+ wpe[position])
 void Mpt::embed_batch(const Batch& batch, Tensor& x) {
-  embed(batch.token_ids, *wte_, x, pool_);
+  wte_.embed(batch.token_ids, x, pool_);
   if (wpe_.rows() == 0) return;
   for (std::int64_t t = 0; t < x.rows(); ++t) {
     const std::int32_t at = batch.positions[static_cast<std::size_t>(t)];
