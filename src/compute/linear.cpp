@@ -70,6 +70,15 @@ std::vector<PanelKind> choose_kinds(std::span<const RawTensor> parts, WeightForm
   return kinds;
 }
 
+// Copies of the views, with the type in which each is to be held.
+std::vector<RawTensor> resolve(std::span<const RawTensor> parts) {
+  std::vector<RawTensor> resolved(parts.begin(), parts.end());
+  for (RawTensor& part : resolved) {
+    if (part.source != nullptr) part.dtype = part.source->best_type();
+  }
+  return resolved;
+}
+
 // Which stored rows a panel holds.
 struct PanelSource {
   const RawTensor* tensor;
@@ -252,9 +261,10 @@ Linear::~Linear() = default;
 Linear::Linear(Linear&&) noexcept = default;
 Linear& Linear::operator=(Linear&&) noexcept = default;
 
-Linear Linear::pack(std::span<const RawTensor> parts, std::span<const float> bias,
+Linear Linear::pack(std::span<const RawTensor> given, std::span<const float> bias,
                     WeightFormat format, ThreadPool& pool) {
-  if (parts.empty()) throw Error(ErrorKind::kInternal, "A Linear needs at least one matrix.");
+  if (given.empty()) throw Error(ErrorKind::kInternal, "A Linear needs at least one matrix.");
+  const std::vector<RawTensor> parts = resolve(given);
   auto packed = std::make_unique<Packed>();
   check_weight(parts[0], parts[0].row_elements());
   packed->in = parts[0].row_elements();
@@ -304,8 +314,11 @@ Linear Linear::pack(std::span<const RawTensor> parts, std::span<const float> bia
   return linear;
 }
 
-Linear Linear::pack_gated(const RawTensor& gate, const RawTensor& up, WeightFormat format,
-                          ThreadPool& pool) {
+Linear Linear::pack_gated(const RawTensor& given_gate, const RawTensor& given_up,
+                          WeightFormat format, ThreadPool& pool) {
+  const RawTensor given[] = {given_gate, given_up};
+  const std::vector<RawTensor> both = resolve(given);
+  const RawTensor &gate = both[0], &up = both[1];
   check_weight(gate, gate.row_elements());
   check_weight(up, gate.row_elements());
   if (gate.rows() != up.rows()) {
@@ -318,7 +331,6 @@ Linear Linear::pack_gated(const RawTensor& gate, const RawTensor& up, WeightForm
   packed->out = gate.rows();
   packed->groups = group_count(packed->in);
   packed->gated = true;
-  const RawTensor both[] = {gate, up};
   const std::vector<PanelKind> kinds = choose_kinds(both, format);
   packed->activations = activation_format_of(kinds[0]);
   const int gate_bytes = panel_group_bytes(kinds[0]), up_bytes = panel_group_bytes(kinds[1]);

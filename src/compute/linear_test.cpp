@@ -477,11 +477,14 @@ TEST(Linear, HoldsNearlyWhatNoPanelHas) {
 class Pieces final : public RowSource {
  public:
   explicit Pieces(const Stored& whole) : whole_(whole) {}
+  DType best_type() const override { return whole_.tensor.dtype; }
   void read(std::int64_t first, std::int64_t count, float* out) const override {
     const std::int64_t cols = whole_.tensor.row_elements();
     std::copy_n(whole_.values.data() + first * cols, count * cols, out);
   }
-  void read_blocks(std::int64_t first, std::int64_t count, std::byte* out) const override {
+  void read_blocks(DType type, std::int64_t first, std::int64_t count,
+                   std::byte* out) const override {
+    EXPECT_EQ(type, whole_.tensor.dtype);
     const auto bytes = whole_.tensor.row(1) - whole_.tensor.row(0);
     std::memcpy(out, whole_.tensor.row(first), static_cast<std::size_t>(count * bytes));
   }
@@ -495,7 +498,7 @@ TEST(Linear, PacksAMatrixInPiecesLikeOneInAPiece) {
   ThreadPool pool(2);
   for (const DType dtype : {DType::kU4Zero, DType::kQ8_0, DType::kBF16, DType::kF32}) {
     const Stored whole(dtype, 41, 96, 6);
-    RawTensor pieces{dtype, {41, 96}, nullptr};
+    RawTensor pieces{DType::kF32, {41, 96}, nullptr};  // a guess until best_type() is asked
     pieces.source = std::make_shared<Pieces>(whole);
     Floats first(96);
     dequantize_row(pieces, 40, first.data());

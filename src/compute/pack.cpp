@@ -493,7 +493,7 @@ void pack_from_source(const RawTensor& tensor, std::int64_t first_row, int count
     const DTypeInfo& info = dtype_info(tensor.dtype);
     const std::int64_t row_bytes = in / info.block_elements * info.block_bytes;
     auto* blocks = reinterpret_cast<std::byte*>(scratch.data());
-    tensor.source->read_blocks(first_row, count, blocks);
+    tensor.source->read_blocks(tensor.dtype, first_row, count, blocks);
     for (int r = 0; r < count; ++r) {
       pack_quantized_row(tensor.dtype, bytes(blocks) + r * row_bytes, r, groups, to);
     }

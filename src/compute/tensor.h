@@ -54,10 +54,14 @@ const DTypeInfo& dtype_info(DType dtype);
 class RowSource {
  public:
   virtual ~RowSource() = default;
+  // The type in which the rows are held best: a block type that read_blocks() writes, or a float
+  // type. May look at all scales and zero points, which RawTensor::dtype, a guess, has not done.
+  virtual DType best_type() const = 0;
   // The exact values of rows [first, first + count): [count, row_elements].
   virtual void read(std::int64_t first, std::int64_t count, float* out) const = 0;
-  // The same rows as rows of the RawTensor's dtype; only when that is a block type.
-  virtual void read_blocks(std::int64_t first, std::int64_t count, std::byte* out) const = 0;
+  // The same rows as rows of `type`, a block type that best_type() has named.
+  virtual void read_blocks(DType type, std::int64_t first, std::int64_t count,
+                           std::byte* out) const = 0;
   // Gives back the file pages that reading made resident.
   virtual void release_pages() const = 0;
 };
@@ -71,7 +75,7 @@ struct RawTensor {
   const std::byte* data = nullptr;
   // The mapping that data lies in; empty when it is other memory. Packing gives pages of it back.
   std::span<const std::byte> file;
-  // Set: the rows come from here, `data` is null and `dtype` is how they are best held.
+  // Set: the rows come from here, `data` is null and `dtype` what best_type() is expected to be.
   std::shared_ptr<const RowSource> source;
 
   std::int64_t elements() const;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "models/json_file.h"
+#include "models/quantization.h"
 #include "models/safetensors.h"
 
 namespace tessera {
@@ -103,13 +104,14 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   }
   if (fs::is_directory(status)) {
     checkpoint.open_folder();
+    checkpoint.join_quantized();
   } else {
     checkpoint.open_gguf();
   }
   for (const auto& [name, tensor] : checkpoint.tensors_) {
     if (!is_weight_type(tensor.dtype)) continue;
     checkpoint.parameters_ += tensor.elements();
-    checkpoint.bytes_ += tensor.bytes();
+    if (tensor.source == nullptr) checkpoint.bytes_ += tensor.bytes();
   }
   return checkpoint;
 }
@@ -197,6 +199,27 @@ void Checkpoint::open_folder() {
                 "model folder '" + path_.string() +
                     "' holds no .safetensors file (pickled .bin and .pt files are never opened)");
   }
+}
+
+// The pieces of quantised matrices become matrices.
+void Checkpoint::join_quantized() {
+  const auto file = read_object(path_ / "config.json");
+  if (!file) return;  // read_config() will say so
+  const auto stored = [&] {
+    std::int64_t bytes = 0;
+    for (const auto& [name, tensor] : tensors_) {
+      if (tensor.source == nullptr) bytes += tensor.bytes();
+    }
+    return bytes;
+  };
+  const std::int64_t before = stored();
+  try {
+    apply_quantization(file->fields(), tensors_);
+  } catch (Error& error) {
+    if (error.message.starts_with("tensor ")) error.message = path_.string() + ": " + error.message;
+    throw;
+  }
+  bytes_ = before - stored();  // of the pieces
 }
 
 void Checkpoint::open_gguf() {

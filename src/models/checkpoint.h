@@ -48,6 +48,7 @@ class Checkpoint {
  private:
   void open_folder();
   void check_total_size(const boost::json::object& index, const std::filesystem::path& file) const;
+  void join_quantized();
   void open_gguf();
   void open_safetensors(const std::filesystem::path& file);
   void add(const std::filesystem::path& file, std::string name, RawTensor tensor);

@@ -7,7 +7,7 @@
 namespace tessera {
 
 void read_bert_config(const Fields& config, ModelConfig& out) {
-  refuse_quantisation(config);
+  check_quantisation(config);
   out.vocab_size = config.size("vocab_size", 30522);
   read_attention_shape(config, out);
   out.num_key_value_heads = out.num_attention_heads;

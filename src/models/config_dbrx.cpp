@@ -40,7 +40,7 @@ void read_experts(const Fields& ffn, ModelConfig& out) {
 }  // namespace
 
 void read_dbrx_config(const Fields& config, ModelConfig& out) {
-  refuse_quantisation(config);
+  check_quantisation(config);
   out.vocab_size = config.size("vocab_size", 32000);
   out.hidden_size = config.size("d_model", 2048);
   out.num_attention_heads = config.size("n_heads", 16);

@@ -29,7 +29,7 @@ ModelConfig read_gguf_config(const Gguf& gguf);
 
 // Pieces of config.json.
 HiddenActivation parse_activation(const Fields& config, std::string_view otherwise);
-void refuse_quantisation(const Fields& config);
+void check_quantisation(const Fields& config);
 // hidden_size, num_attention_heads, head_dim
 void read_attention_shape(const Fields& config, ModelConfig& out);
 // The heads of queries must be a multiple of those of keys; `key` and `kv_key` name them in errors.

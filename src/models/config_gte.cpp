@@ -28,7 +28,7 @@ void read_ntk(const Fields& config, ModelConfig& out) {
 }  // namespace
 
 void read_gte_config(const Fields& config, ModelConfig& out) {
-  refuse_quantisation(config);
+  check_quantisation(config);
   out.vocab_size = config.size("vocab_size", 30528);
   read_attention_shape(config, out);
   if (out.head_dim * out.num_attention_heads != out.hidden_size) {

@@ -22,7 +22,7 @@ void read_llama_config(const Fields& config, ModelConfig& out) {
   const bool llama = out.architecture == Architecture::kLlama;
   const bool mixtral = out.architecture == Architecture::kMixtral;
   const Defaults& defaults = llama ? kLlamaDefaults : mixtral ? kMixtralDefaults : kMistralDefaults;
-  refuse_quantisation(config);
+  check_quantisation(config);
   out.vocab_size = config.size("vocab_size", 32000);
   read_attention_shape(config, out);
   // Null means as many as queries, a missing key the default of the class.

@@ -95,7 +95,7 @@ void read_attention(const Fields& attention, ModelConfig& out) {
 }  // namespace
 
 void read_mpt_config(const Fields& config, ModelConfig& out) {
-  refuse_quantisation(config);
+  check_quantisation(config);
   const std::optional<Fields> attention = config.object("attn_config");
   out.vocab_size = config.size("vocab_size", 50368);
   out.hidden_size = config.size("d_model");

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "models/config_families.h"
+#include "models/quantization.h"
 
 namespace tessera {
 
@@ -18,13 +19,9 @@ HiddenActivation parse_activation(const Fields& config, std::string_view otherwi
                          "; silu, gelu, gelu_new and gelu_pytorch_tanh are supported");
 }
 
-void refuse_quantisation(const Fields& config) {
-  if (const auto quantization = config.object("quantization_config")) {
-    config.unsupported("quantization_config",
-                       "names the method " +
-                           quote_for_message(quantization->text("quant_method").value_or("?")) +
-                           "; quantised weights are read from GGUF files only");
-  }
+void check_quantisation(const Fields& config) {
+  TensorMap none;
+  apply_quantization(config, none);
 }
 
 void read_attention_shape(const Fields& config, ModelConfig& out) {

@@ -238,7 +238,7 @@ INSTANTIATE_TEST_SUITE_P(
                 llama(R"("rope_scaling":{"type":"llama3","factor":8,"low_freq_factor":4,)"
                       R"("high_freq_factor":4})"),
                 "must be above low_freq_factor"},
-        Refusal{"Quantised", llama(R"("quantization_config":{"quant_method":"awq"})"), "'awq'"},
+        Refusal{"Quantised", llama(R"("quantization_config":{"quant_method":"quip"})"), "'quip'"},
         Refusal{"EosText", llama(R"("eos_token_id":"</s>")"), "'eos_token_id'"},
         Refusal{"EosNegative", llama(R"("eos_token_id":[-1])"), "'eos_token_id'"},
         Refusal{"BertPositions",

@@ -33,6 +33,7 @@ class Transposed final : public RowSource {
  public:
   explicit Transposed(const RawTensor& matrix) : matrix_(matrix) {}  // [in, out], a plain type
 
+  DType best_type() const override { return matrix_.dtype; }
   void read(std::int64_t first, std::int64_t count, float* out) const override {
     const DTypeInfo& info = dtype_info(matrix_.dtype);
     const std::int64_t in = matrix_.rows();
@@ -42,7 +43,7 @@ class Transposed final : public RowSource {
       for (std::int64_t r = 0; r < count; ++r) out[r * in + i] = part[static_cast<std::size_t>(r)];
     }
   }
-  void read_blocks(std::int64_t, std::int64_t, std::byte*) const override {}  // has no blocks
+  void read_blocks(DType, std::int64_t, std::int64_t, std::byte*) const override {}  // has none
   void release_pages() const override {
     if (matrix_.file.empty()) return;
     tessera::release_pages(matrix_.file, {matrix_.data, matrix_.data + matrix_.bytes()});
