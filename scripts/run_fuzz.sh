@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
-targets=(gguf safetensors tokenizer_json tokenizer_model jinja sse http api)
+targets=(gguf safetensors tokenizer_json tokenizer_model jinja sse http api aws_event_stream providers)
 scripts/build.sh fuzz "${targets[@]/#/fuzz_}"
 
 fuzz_one() {

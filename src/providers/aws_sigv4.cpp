@@ -95,9 +95,10 @@ HeaderList sign(const AwsRequest& request, const AwsCredentials& credentials,
   }
   HeaderList to_sign = added;
   to_sign.emplace_back("host", request.host);
-  for (const auto& [name, value] : request.headers) {
-    const bool twice = std::ranges::any_of(to_sign, [&](const auto& h) { return h.first == name; });
-    if (is_signed(name) && !twice) to_sign.emplace_back(name, value);
+  for (const auto& header : request.headers) {
+    const bool twice =
+        std::ranges::any_of(to_sign, [&](const auto& h) { return h.first == header.first; });
+    if (is_signed(header.first) && !twice) to_sign.push_back(header);
   }
   std::ranges::sort(to_sign);
 

@@ -156,8 +156,7 @@ api::EmbeddingResponse titan_embed_from_wire(const WireResponse& wire, const Mem
   if (!tokens) {
     if (const auto usage = usage_of_invocation(wire)) tokens = usage->prompt_tokens;
   }
-  answer.usage.prompt_tokens = answer.usage.total_tokens =
-      tokens.value_or(static_cast<std::int64_t>((memo.input_characters + 1) / 4));
+  answer.usage.prompt_tokens = answer.usage.total_tokens = tokens.value_or(0);  // 0: not told
   return answer;
 }
 
