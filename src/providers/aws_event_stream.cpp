@@ -99,8 +99,24 @@ AwsEventStreamParser::AwsEventStreamParser(std::size_t max_payload_bytes)
     : max_payload_bytes_(max_payload_bytes) {}
 
 std::vector<AwsFrame> AwsEventStreamParser::feed(std::string_view bytes) {
+  if (broken_) throw *broken_;
   buffer_ += bytes;
   std::vector<AwsFrame> frames;
+  try {
+    read(frames);
+  } catch (const Error& error) {
+    broken_ = error;
+    if (frames.empty()) throw;
+  }
+  return frames;
+}
+
+std::vector<AwsFrame> AwsEventStreamParser::finish() {
+  if (broken_) throw *broken_;
+  return {};
+}
+
+void AwsEventStreamParser::read(std::vector<AwsFrame>& frames) {
   while (buffer_.size() - start_ >= kPrelude) {
     const std::string_view rest = std::string_view(buffer_).substr(start_);
     const std::size_t total = read_u32(rest), headers = read_u32(rest.substr(4));
@@ -130,7 +146,6 @@ std::vector<AwsFrame> AwsEventStreamParser::feed(std::string_view bytes) {
     buffer_.erase(0, start_);
     start_ = 0;
   }
-  return frames;
 }
 
 std::string aws_frame(const std::vector<std::pair<std::string, std::string>>& headers,

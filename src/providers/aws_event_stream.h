@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/error.h"
 
 namespace tessera::providers {
 
@@ -17,16 +20,22 @@ struct AwsFrame {
   bool exception = false;  // an exception or an error: it ends the stream
 };
 
-// Fed with arbitrary pieces; yields whole frames. After an Error it must not be fed again.
+// Fed with arbitrary pieces; yields whole frames. After an Error it throws that again.
 class AwsEventStreamParser {
  public:
   explicit AwsEventStreamParser(std::size_t max_payload_bytes = 24u << 20);
-  // Throws Error(kProviderBadResponse) for a wrong checksum or length or a header that is none.
+  // Throws Error(kProviderBadResponse) for a wrong checksum or length or a header that is none;
+  // frames before it come first, and the Error with the next call.
   std::vector<AwsFrame> feed(std::string_view bytes);
+  // The stream has ended. Empty: a frame that was cut off is for the decoder to miss.
+  std::vector<AwsFrame> finish();
   bool in_frame() const { return buffer_.size() > start_; }  // the stream ends too early here
 
  private:
+  void read(std::vector<AwsFrame>& frames);
+
   std::size_t max_payload_bytes_;
+  std::optional<Error> broken_;  // nothing behind it can be read
   std::string buffer_;
   std::size_t start_ = 0;  // of the next frame in the buffer
 };

@@ -182,6 +182,18 @@ TEST(AwsEventStream, EveryFlippedBitIsNoticed) {
   }
 }
 
+TEST(AwsEventStream, FramesBeforeABrokenOneCount) {
+  std::string broken = kMessageStop;
+  broken.back() ^= 1;
+  AwsEventStreamParser parser;
+  EXPECT_EQ(parser.feed(kChunk + broken + kChunk).size(), 1u);
+  EXPECT_THROW(parser.feed({}), Error);
+  EXPECT_THROW(parser.finish(), Error);
+  AwsEventStreamParser whole;
+  whole.feed(kChunk);
+  EXPECT_TRUE(whole.finish().empty());
+}
+
 TEST(AwsEventStream, EveryTypeOfHeader) {
   std::string headers;
   const auto add = [&](std::string_view name, char type, std::string_view value) {

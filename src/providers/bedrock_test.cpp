@@ -119,6 +119,7 @@ std::string decoded(const Provider& provider, std::string_view bytes, std::size_
         write(decoder->feed({frame.name, frame.data, frame.exception}));
       }
     }
+    parser.finish();
     write(decoder->finish());
     out += "done";
   } catch (const Error& error) {

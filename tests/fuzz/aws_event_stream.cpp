@@ -36,6 +36,7 @@ std::string fed(const std::string& bytes, std::size_t step, bool& refused) {
         out += frame.name + '\1' + frame.data + (frame.exception ? "\2" : "\3");
       }
     }
+    parser.finish();
   } catch (const tessera::Error&) {
     refused = true;
   }
@@ -52,7 +53,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   bool whole_refused = false, cut_refused = false;
   const std::string whole = fed(bytes, bytes.size(), whole_refused);
   const std::string cut = fed(bytes, step, cut_refused);
-  // A refused stream has given fewer frames in one piece than in many.
-  if (whole_refused != cut_refused || (!whole_refused && whole != cut)) std::abort();
+  if (whole_refused != cut_refused || whole != cut) std::abort();
   return 0;
 }
