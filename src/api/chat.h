@@ -33,7 +33,8 @@ struct ContentPart {
 struct ChatMessage {
   std::string role;                    // "system", "user", "assistant", "tool"
   std::optional<std::string> content;  // text parts joined; none only beside tool_calls
-  std::vector<ContentPart> parts;  // only with ParseOptions::allow_parts, when content was a list
+  std::vector<ContentPart> parts;  // only with ParseOptions::allow_parts, when content was a list;
+                                   // in an answer they are written instead of content
   std::string name;
   std::vector<ToolCall> tool_calls;  // assistant
   std::string tool_call_id;          // tool
@@ -104,6 +105,7 @@ struct ChatTokenLogprob : TokenScore {
 
 struct ChatLogprobs {
   std::vector<ChatTokenLogprob> content;
+  std::string refusal;  // an upstream's, JSON text of an array; empty: null
 };
 
 struct ChatChoice {
@@ -154,6 +156,7 @@ struct ChatDelta {
   std::string thinking_blocks;  // JSON text of an array; written when not empty
   std::optional<std::string> refusal;
   std::vector<ToolCallDelta> tool_calls;
+  std::string content_parts;  // JSON text of an array, written as `content` instead of it
   StringPairs extra;
 };
 
@@ -182,6 +185,12 @@ struct ChatChunk {
 
 std::string to_json(const ChatChunk& chunk);
 ChatChunk parse_chat_chunk(std::string_view json);
+
+// Content as Databricks writes its Claude's (external-providers 1.7): a list of a "reasoning" part
+// and a "text" part, instead of reasoning_content and thinking_blocks. Answers without reasoning
+// stay as they are; chunks with any text change.
+void put_reasoning_into_content(ChatResponse& response);
+void put_reasoning_into_content(ChatChunk& chunk);
 
 // What a client that sent `functions` is answered: its one call as `function_call`, and the finish
 // reason of that name (data-plane 2.1). to_json writes it so for ChatRequest::legacy_functions.

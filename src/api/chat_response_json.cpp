@@ -21,7 +21,7 @@ void write_logprobs(JsonWriter& w, const std::optional<ChatLogprobs>& logprobs) 
   }
   w.begin_object().key("content");
   write_scores(w, logprobs->content);
-  w.member("refusal", nullptr).end_object();
+  w.key("refusal").raw(logprobs->refusal.empty() ? "null" : logprobs->refusal).end_object();
 }
 
 TokenScore read_score(const json::object& object) {
@@ -45,6 +45,9 @@ std::optional<ChatLogprobs> read_logprobs(const json::object& choice) {
       if (top.is_object()) token.top_logprobs.push_back(read_score(top.get_object()));
     }
   }
+  if (const json::array& refusal = array_or_empty(object, "refusal"); !refusal.empty()) {
+    logprobs.refusal = tessera::to_json(json::value(refusal));
+  }
   return logprobs;
 }
 
@@ -66,7 +69,14 @@ std::optional<FinishReason> in_form(std::optional<FinishReason> reason, CallForm
 void write_choice(JsonWriter& w, const ChatChoice& choice, CallForm form) {
   const ChatMessage& message = choice.message;
   w.begin_object().member("index", choice.index).key("message").begin_object();
-  w.member("role", message.role).member("content", message.content);
+  w.member("role", message.role);
+  if (message.parts.empty()) {
+    w.member("content", message.content);
+  } else {
+    w.key("content").begin_array();
+    for (const ContentPart& part : message.parts) w.raw(part.json);
+    w.end_array();
+  }
   w.member("refusal", choice.refusal);
   if (!choice.reasoning_content.empty()) w.member("reasoning_content", choice.reasoning_content);
   if (!choice.thinking_blocks.empty()) w.key("thinking_blocks").raw(choice.thinking_blocks);
@@ -87,7 +97,11 @@ void write_choice(JsonWriter& w, const ChatChoice& choice, CallForm form) {
 void write_delta(JsonWriter& w, const ChatDelta& delta, CallForm form) {
   w.key("delta").begin_object();
   if (delta.role) w.member("role", "assistant");
-  if (delta.role || delta.content) w.member("content", delta.content);
+  if (!delta.content_parts.empty()) {
+    w.key("content").raw(delta.content_parts);
+  } else if (delta.role || delta.content) {
+    w.member("content", delta.content);
+  }
   if (delta.reasoning_content) w.member("reasoning_content", *delta.reasoning_content);
   if (!delta.thinking_blocks.empty()) w.key("thinking_blocks").raw(delta.thinking_blocks);
   if (delta.refusal) w.member("refusal", *delta.refusal);
@@ -269,6 +283,94 @@ void write_scores(JsonWriter& w, const std::vector<ChatTokenLogprob>& tokens) {
     w.end_array().end_object();
   }
   w.end_array();
+}
+
+namespace {
+
+void write_text_part(JsonWriter& w, std::string_view text) {
+  w.begin_object().member("type", "text").member("text", text).end_object();
+}
+
+void write_reasoning_part(JsonWriter& w, std::string_view text, std::string_view signature) {
+  w.begin_object().member("type", "reasoning").key("summary").begin_array().begin_object();
+  w.member("type", "summary_text").member("text", text);
+  if (!signature.empty()) w.member("signature", signature);
+  w.end_object().end_array().end_object();
+}
+
+// A provider's block of thoughts as such a part. In a stream their text has been told: only the
+// signature is left to say.
+void write_block(JsonWriter& w, const json::object& block, bool told) {
+  const std::string type = text_or_empty(block, "type");
+  if (type == "thinking") {
+    const std::string text = told ? std::string() : text_or_empty(block, "thinking");
+    write_reasoning_part(w, text, text_or_empty(block, "signature"));
+  } else if (type == "reasoning" && told) {
+    std::string signature;
+    for (const json::value& entry : array_or_empty(block, "summary")) {
+      if (entry.is_object()) signature += text_or_empty(entry.get_object(), "signature");
+    }
+    write_reasoning_part(w, "", signature);
+  } else {
+    w.raw(tessera::to_json(json::value(block)));
+  }
+}
+
+void write_blocks(JsonWriter& w, const std::string& blocks, bool told) {
+  if (blocks.empty()) return;
+  const json::value array = parse_json(blocks);
+  if (!array.is_array()) return;
+  for (const json::value& block : array.get_array()) {
+    if (block.is_object()) write_block(w, block.get_object(), told);
+  }
+}
+
+}  // namespace
+
+void put_reasoning_into_content(ChatResponse& response) {
+  for (ChatChoice& choice : response.choices) {
+    if (choice.reasoning_content.empty() && choice.thinking_blocks.empty()) continue;
+    const auto add = [&](ContentPart::Kind kind, auto write) {
+      JsonWriter w(256);
+      write(w);
+      choice.message.parts.push_back({.kind = kind, .json = w.take()});
+    };
+    if (choice.thinking_blocks.empty()) {
+      add(ContentPart::Kind::kReasoning,
+          [&](JsonWriter& w) { write_reasoning_part(w, choice.reasoning_content, ""); });
+    } else {
+      const json::value blocks = parse_json(choice.thinking_blocks);
+      for (const json::value& block : as_array(blocks, "thinking_blocks")) {
+        if (!block.is_object()) continue;
+        add(ContentPart::Kind::kReasoning,
+            [&](JsonWriter& w) { write_block(w, block.get_object(), false); });
+      }
+    }
+    if (choice.message.content && !choice.message.content->empty()) {
+      add(ContentPart::Kind::kText,
+          [&](JsonWriter& w) { write_text_part(w, *choice.message.content); });
+    }
+    choice.reasoning_content.clear();
+    choice.thinking_blocks.clear();
+  }
+}
+
+void put_reasoning_into_content(ChatChunk& chunk) {
+  for (ChatChunkChoice& choice : chunk.choices) {
+    ChatDelta& delta = choice.delta;
+    const std::string text = delta.content.value_or("");
+    const std::string thought = delta.reasoning_content.value_or("");
+    if (text.empty() && thought.empty() && delta.thinking_blocks.empty()) continue;
+    JsonWriter w(256);
+    w.begin_array();
+    if (!thought.empty()) write_reasoning_part(w, thought, "");
+    write_blocks(w, delta.thinking_blocks, true);
+    if (!text.empty()) write_text_part(w, text);
+    delta.content_parts = w.end_array().take();
+    delta.content.reset();
+    delta.reasoning_content.reset();
+    delta.thinking_blocks.clear();
+  }
 }
 
 std::string to_json(const ChatResponse& response) {

@@ -365,6 +365,55 @@ TEST(Answers, FoldOfWhatIsNew) {
   EXPECT_EQ(choice.message.tool_calls[0].extra_content, R"({"google":{"thought_signature":"t"}})");
 }
 
+TEST(Answers, ReasoningInsideOfContent) {
+  ChatResponse response;
+  response.choices.resize(3);
+  response.choices[0].message.content = "Two.";
+  response.choices[0].reasoning_content = "One";
+  response.choices[0].thinking_blocks =
+      R"([{"type":"thinking","thinking":"One","signature":"s"},{"type":"redacted_thinking"}])";
+  response.choices[1].reasoning_content = "One";
+  response.choices[2].message.content = "2";
+  put_reasoning_into_content(response);
+  const std::string json = to_json(response);
+  EXPECT_NE(json.find(R"("content":[{"type":"reasoning","summary":[{"type":"summary_text",)"
+                      R"("text":"One","signature":"s"}]},{"type":"redacted_thinking"},)"
+                      R"({"type":"text","text":"Two."}],"refusal":null},)"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find(R"("content":[{"type":"reasoning","summary":[{"type":"summary_text",)"
+                      R"("text":"One"}]}],"refusal":null},)"),
+            std::string::npos);
+  EXPECT_NE(json.find(R"("content":"2","refusal":null},)"), std::string::npos);
+  EXPECT_EQ(json.find("reasoning_content"), std::string::npos);
+
+  const auto chunk = [](const std::string& delta) {
+    ChatChunk chunk = parse_chat_chunk(R"({"choices": [{"index": 0, "delta": )" + delta + "}]}");
+    put_reasoning_into_content(chunk);
+    const std::string json = to_json(chunk);
+    const std::size_t begin = json.find(R"("delta":)");
+    return json.substr(begin, json.find(R"(,"finish_reason")") - begin);
+  };
+  EXPECT_EQ(chunk(R"({"role": "assistant", "content": ""})"),
+            R"("delta":{"role":"assistant","content":""})");
+  EXPECT_EQ(chunk(R"({"reasoning_content": "One"})"),
+            R"("delta":{"content":[{"type":"reasoning","summary":[{"type":"summary_text",)"
+            R"("text":"One"}]}]})");
+  EXPECT_EQ(chunk(R"({"content": "T", "thinking_blocks": [{"type": "thinking", "thinking": "One",
+                      "signature": "s"}]})"),
+            R"("delta":{"content":[{"type":"reasoning","summary":[{"type":"summary_text",)"
+            R"("text":"","signature":"s"}]},{"type":"text","text":"T"}]})");
+  EXPECT_EQ(chunk("{}"), R"("delta":{})");
+}
+
+TEST(Answers, LogprobsOfARefusalSurvive) {
+  const std::string chunk =
+      R"({"id":"i","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,)"
+      R"("delta":{"refusal":"No"},"finish_reason":null,"logprobs":{"content":[],)"
+      R"("refusal":[{"token":"No","logprob":-0.5,"bytes":null}]}}]})";
+  EXPECT_EQ(to_json(parse_chat_chunk(chunk)), chunk);
+}
+
 TEST(Completions, ExternalOnesKeepTheirMembers) {
   const CompletionRequest request = parse_completion_request(
       Body(R"({"prompt": ["a", "b"], "best_of": 50, "n": 100, "logprobs": 50, "suffix": "s",
