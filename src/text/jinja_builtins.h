@@ -2,6 +2,7 @@
 // Pure functions over values; a Failure is a run-time error of the template.
 #pragma once
 
+#include <chrono>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -36,7 +37,11 @@ class Budget {
  private:
   static constexpr int kMaxCalls = 64;
   static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 256u << 20;
-  std::uint64_t work_ = 0, memory_ = 0;
+  // Units are only about equal in time, so the clock is a second bound.
+  static constexpr std::uint64_t kWorkBetweenLooks = 1 << 16;
+  static constexpr std::chrono::seconds kMaxTime{10};
+  std::uint64_t work_ = 0, memory_ = 0, work_at_last_look_ = 0;
+  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::now() + kMaxTime;
   int calls_ = 0;
 };
 
@@ -83,6 +88,7 @@ Value call_method(const Method& method, const Arguments& arguments, Budget& budg
 
 Value call_filter(std::string_view name, const Value& input, const Arguments& arguments,
                   Budget& budget);
+bool is_filter(std::string_view name);
 bool call_test(std::string_view name, const Value& input, const Arguments& arguments,
                Budget& budget);
 

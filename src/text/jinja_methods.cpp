@@ -7,6 +7,7 @@
 #include <array>
 
 #include "text/jinja_builtins.h"
+#include "text/text_search.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -78,13 +79,29 @@ bool has_only_case(std::string_view text, std::uint32_t wanted) {
   return found;
 }
 
-bool is_one_of_characters(char32_t c, const Text* characters) {
-  if (characters == nullptr) return is_python_space(c);
-  for (std::size_t at = 0; at < characters->chars.size();) {
-    if (next_code_point(characters->chars, at) == c) return true;
-  }
-  return false;
+void check_parts(std::size_t count) {
+  if (count > 500'000) fail("a string has more than 500000 parts");
 }
+
+// The characters that strip() takes away: white space, or those of a string.
+class StripSet {
+ public:
+  explicit StripSet(const Text* characters) : white_space_(characters == nullptr) {
+    if (white_space_) return;
+    for (std::size_t at = 0; at < characters->chars.size();) {
+      sorted_.push_back(next_code_point(characters->chars, at));
+    }
+    std::sort(sorted_.begin(), sorted_.end());
+  }
+  bool has(char32_t c) const {
+    return white_space_ ? is_python_space(c)
+                        : std::binary_search(sorted_.begin(), sorted_.end(), c);
+  }
+
+ private:
+  bool white_space_;
+  std::vector<char32_t> sorted_;
+};
 
 }  // namespace
 
@@ -125,17 +142,18 @@ bool is_lower_text(std::string_view text) { return has_only_case(text, kLowerCas
 bool is_upper_text(std::string_view text) { return has_only_case(text, kUpperCase); }
 
 Text strip(const Text& text, const Text* characters, bool left, bool right) {
+  const StripSet set(characters);
   const std::string_view chars = text.chars;
   std::size_t begin = 0, end = chars.size();
   while (left && begin < end) {
     std::size_t next = begin;
-    if (!is_one_of_characters(next_code_point(chars, next), characters)) break;
+    if (!set.has(next_code_point(chars, next))) break;
     begin = next;
   }
   while (right && begin < end) {
     const std::size_t last = previous_code_point(chars, end);
     std::size_t next = last;
-    if (!is_one_of_characters(next_code_point(chars, next), characters)) break;
+    if (!set.has(next_code_point(chars, next))) break;
     end = last;
   }
   Text out = text.slice(begin, end);
@@ -161,11 +179,16 @@ Text replace(const Text& text, std::string_view from, const Text& to, std::int64
       at = end;
     }
   }
+  const bool plain = !text.has_foreign() && !to.has_foreign();  // no origins to keep
   while (count != 0 && !from.empty()) {
-    const std::size_t found = chars.find(from, at);
+    const std::size_t found = find_text(chars, from, at);
     if (found == std::string_view::npos) break;
-    out.append(text.slice(at, found));
-    out.append(to);
+    if (plain) {
+      out.chars.append(chars, at, found - at).append(to.chars);
+    } else {
+      out.append(text.slice(at, found));
+      out.append(to);
+    }
     check();
     at = found + from.size();
     --count;
@@ -198,6 +221,7 @@ std::vector<Text> split_lines(const Text& text, bool keep_ends) {
     if (!breaks) continue;
     if (c == '\r' && at < chars.size() && chars[at] == '\n') ++at;
     lines.push_back(text.slice(begin, keep_ends ? at : end));
+    check_parts(lines.size());
     begin = at;
   }
   if (begin < chars.size()) lines.push_back(text.slice(begin, chars.size()));
@@ -258,6 +282,7 @@ std::vector<Text> split_space(const Text& text, std::int64_t limit) {
       at = next;
     }
     parts.push_back(text.slice(begin, at));
+    check_parts(parts.size());
   }
   return parts;
 }
@@ -267,9 +292,10 @@ std::vector<Text> split_text(const Text& text, std::string_view separator, std::
   std::vector<Text> parts;
   std::size_t at = 0;
   while (limit < 0 || static_cast<std::int64_t>(parts.size()) < limit) {
-    const std::size_t found = text.chars.find(separator, at);
+    const std::size_t found = find_text(text.chars, separator, at);
     if (found == std::string::npos) break;
     parts.push_back(text.slice(at, found));
+    check_parts(parts.size());
     at = found + separator.size();
   }
   parts.push_back(text.slice(at, text.chars.size()));
@@ -282,11 +308,10 @@ std::vector<Text> split_text_from_right(const Text& text, std::string_view separ
   std::vector<Text> parts;
   std::size_t end = text.chars.size();
   while (limit < 0 || static_cast<std::int64_t>(parts.size()) < limit) {
-    const std::size_t found = end >= separator.size()
-                                  ? text.chars.rfind(separator, end - separator.size())
-                                  : std::string::npos;
+    const std::size_t found = rfind_text(text.chars, separator, end);
     if (found == std::string::npos) break;
     parts.push_back(text.slice(found + separator.size(), end));
+    check_parts(parts.size());
     end = found;
   }
   parts.push_back(text.slice(0, end));
@@ -335,7 +360,7 @@ Value find_method(const Text& text, const Arguments& arguments, bool from_right,
   }
   if (bound.integer(1, 0) < 0) fail("find() with a negative start is not supported");
   std::size_t found =
-      from_right ? text.chars.rfind(part.chars) : text.chars.find(part.chars, start);
+      from_right ? rfind_text(text.chars, part.chars) : find_text(text.chars, part.chars, start);
   if (from_right && found != std::string::npos && found < start) found = std::string::npos;
   if (found == std::string::npos) {
     if (must_find) fail("substring not found");
@@ -349,7 +374,7 @@ Value partition_method(const Text& text, const Arguments& arguments, bool from_r
   const Text& separator = text_argument(bound, 0, "partition()");
   if (separator.chars.empty()) fail("empty separator");
   const std::size_t found =
-      from_right ? text.chars.rfind(separator.chars) : text.chars.find(separator.chars);
+      from_right ? rfind_text(text.chars, separator.chars) : find_text(text.chars, separator.chars);
   std::vector<Value> parts;
   if (found == std::string::npos) {
     parts = {make_text(text), make_text(""), make_text("")};
@@ -468,7 +493,7 @@ Value call_text_method(const Text& text, const std::string& name, const Argument
     const Text& part = text_argument(bound, 0, "count()");
     if (part.chars.empty()) return static_cast<std::int64_t>(utf8_length(text.chars)) + 1;
     std::int64_t count = 0;
-    for (std::size_t at = 0; (at = text.chars.find(part.chars, at)) != std::string::npos;
+    for (std::size_t at = 0; (at = find_text(text.chars, part.chars, at)) != std::string::npos;
          at += part.chars.size()) {
       ++count;
     }
@@ -556,7 +581,7 @@ bool is_text_method(std::string_view name) {
 
 Value call_method(const Method& method, const Arguments& arguments, Budget& budget) {
   if (const Text* text = method.self.text()) {
-    budget.work(text->chars.size() / 16);
+    budget.work(text->chars.size() / 2);
     return budget.made(call_text_method(*text, method.name, arguments));
   }
   if (method.self.dict() != nullptr) {

@@ -1,5 +1,6 @@
 // Operators, attributes, items and slices.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -11,6 +12,9 @@ namespace tessera::jinja {
 void Budget::work(std::uint64_t units) {
   work_ += units;
   if (work_ > kMaxWork) fail("rendering takes too long");
+  if (work_ - work_at_last_look_ < kWorkBetweenLooks) return;
+  work_at_last_look_ = work_;
+  if (std::chrono::steady_clock::now() > deadline_) fail("rendering takes too long");
 }
 
 void Budget::memory(std::uint64_t bytes) {

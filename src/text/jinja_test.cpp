@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -207,6 +208,48 @@ TEST(Jinja, LimitsBoundHostileTemplates) {
   std::string deep = "{% macro m() %}{{ m()";
   for (int i = 0; i < 300; ++i) deep += " + 'a'";
   EXPECT_TRUE(has(runtime(deep + " }}{% endmacro %}{{ m() }}"), "nested too deeply"));
+}
+
+// Text made of very many stretches of alternating origin, and searches for repetitive strings.
+TEST(Jinja, NoOperationOnTextIsQuadratic) {
+  const json::object context{{"u", std::string(300000, 'u')}};
+  const std::clock_t begin = std::clock();
+  EXPECT_EQ(rendered("{% set t = u | list | join('-') %}{{ t.split('-') | length }}"
+                     "{{ t | replace('-', '+') | length }}{{ t[::-1] | length }}",
+                     context),
+            "300000599999599999");
+  EXPECT_EQ(rendered("{% set s = 'a' * 1000000 %}{% set p = 'a' * 500000 ~ 'b' %}"
+                     "{{ p in s }}{{ s.find(p) }}{{ s.count(p) }}{{ s.rfind('b' ~ 'a' * 500000) }}"
+                     "{{ s.split(p) | length }}{{ s.strip('b' * 1000000 ~ 'a') | length }}"),
+            "False-10-110");
+  EXPECT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 30);
+  EXPECT_NE(error_of("{{ ('a,' * 1000000).split(',') }}", ErrorKind::kBadValue).find("parts"),
+            std::string::npos);
+}
+
+// The published ways out of a template and into the machine, and those to exhaust it.
+TEST(Jinja, ExploitsAreRefusedOrHarmless) {
+  int seen = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(TESSERA_SOURCE_DIR "/tests/fuzz/corpus/jinja")) {
+    if (!entry.path().filename().string().starts_with("exploit_")) continue;
+    std::ifstream file(entry.path());
+    std::stringstream source;
+    source << file.rdbuf();
+    ++seen;
+    try {
+      const std::string text =
+          rendered(source.str(), {{"messages", {{{"role", "user"}, {"content", "x"}}}}});
+      EXPECT_LT(text.size(), 2000u) << entry.path();
+      EXPECT_EQ(text.find("0x"), std::string::npos) << entry.path();  // no addresses
+      EXPECT_EQ(text.find("<class"), std::string::npos) << entry.path();
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.kind == ErrorKind::kBadValue || error.kind == ErrorKind::kBadModelFile)
+          << error.message;
+      EXPECT_LT(error.message.size(), 1000u);
+    }
+  }
+  EXPECT_GE(seen, 40);
 }
 
 TEST(Jinja, LimitsBoundDeepSources) {

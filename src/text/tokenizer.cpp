@@ -19,12 +19,14 @@ struct SpecialRanges {
   std::vector<Range> ranges;  // sorted, disjoint, not touching
   bool everywhere = false;
 
+  // The first range that ends behind `position`.
+  std::vector<Range>::const_iterator first_behind(std::size_t position) const {
+    return std::upper_bound(ranges.begin(), ranges.end(), position,
+                            [](std::size_t p, const Range& r) { return p < r.second; });
+  }
   Verdict judge(std::size_t begin, std::size_t end) const {
     if (everywhere) return Verdict::kTake;
-    // The first range that ends behind `begin`.
-    const auto range =
-        std::upper_bound(ranges.begin(), ranges.end(), begin,
-                         [](std::size_t position, const Range& r) { return position < r.second; });
+    const auto range = first_behind(begin);
     if (range == ranges.end() || range->first >= end) return Verdict::kSkip;
     if (range->first <= begin && end <= range->second) return Verdict::kTake;
     // Half trusted, half not: no token, but one may begin inside the trusted half.
@@ -35,10 +37,9 @@ struct SpecialRanges {
   SpecialRanges within(std::size_t begin, std::size_t end) const {
     SpecialRanges result;
     result.everywhere = everywhere;
-    for (const auto& [first, last] : ranges) {
-      if (last > begin && first < end) {
-        result.ranges.emplace_back(std::max(first, begin) - begin, std::min(last, end) - begin);
-      }
+    for (auto range = first_behind(begin); range != ranges.end() && range->first < end; ++range) {
+      result.ranges.emplace_back(std::max(range->first, begin) - begin,
+                                 std::min(range->second, end) - begin);
     }
     return result;
   }

@@ -1,4 +1,5 @@
 #include "text/utf8.h"
+#include "text/text_search.h"
 
 #include <gtest/gtest.h>
 
@@ -87,6 +88,23 @@ TEST(Unicode, NormalForms) {
   EXPECT_EQ(normalize("\xC3\xA9", NormalForm::kNfd), "e\xCC\x81");
   EXPECT_EQ(normalize("\xEF\xAC\x81", NormalForm::kNfkc), "fi");
   EXPECT_EQ(normalize("\xEF\xAC\x81", NormalForm::kNfc), "\xEF\xAC\x81");
+}
+
+TEST(TextSearch, EqualsTheStandardSearch) {
+  std::uint32_t state = 7;
+  const auto random = [&](int) { return (state = state * 1664525 + 1013904223) >> 8; };
+  for (int round = 0; round < 3000; ++round) {
+    std::string text, part;
+    const std::uint32_t letters = 1 + random(0) % 2;
+    for (std::uint32_t i = random(0) % 120; i > 0; --i)
+      text += static_cast<char>('a' + random(0) % (letters + 1));
+    for (std::uint32_t i = random(0) % 40; i > 0; --i)
+      part += static_cast<char>('a' + random(0) % (letters + 1));
+    if (round % 2 == 0 && text.size() > 40) part = text.substr(text.size() / 3, 1 + random(0) % 40);
+    EXPECT_EQ(find_text(text, part), text.find(part)) << text << " " << part;
+    EXPECT_EQ(find_text(text, part, 5), text.find(part, 5)) << text << " " << part;
+    EXPECT_EQ(rfind_text(text, part), text.rfind(part)) << text << " " << part;
+  }
 }
 
 }  // namespace
