@@ -58,6 +58,7 @@ constexpr ContextPattern kContextPatterns[] = {
     {"palm", "exceeds the maximum number of tokens"},
     {"ai21labs", "prompt is too long"},
     {"ai21labs", "too many tokens"},
+    {"ai21labs", "tokens, but the limit"},
 };
 
 bool speaks_of_context(std::string_view provider, std::string_view message) {
