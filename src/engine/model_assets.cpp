@@ -59,6 +59,7 @@ GgufVocabulary read_vocabulary(const Gguf& gguf) {
   v.normalizer_strip_accents = gguf.boolean("tokenizer.ggml.normalizer.strip_accents");
   v.huggingface_json = text("tokenizer.huggingface.json");
   v.chat_template = text("tokenizer.chat_template");
+  v.tool_use_template = text("tokenizer.chat_template.tool_use");
   return v;
 }
 
@@ -75,7 +76,12 @@ ModelAssets read_gguf(const fs::path& path) {
   const GgufVocabulary vocabulary = read_vocabulary(gguf);
   ModelAssets assets;
   assets.tokenizer = make_tokenizer(vocabulary);
-  if (!vocabulary.chat_template.empty()) assets.chat_template_source = vocabulary.chat_template;
+  if (!vocabulary.chat_template.empty()) {
+    assets.chat_template_source = vocabulary.chat_template;
+    if (!vocabulary.tool_use_template.empty()) {
+      assets.tool_use_template_source = vocabulary.tool_use_template;
+    }
+  }
   assets.defaults.temperature = in_range<float>(gguf.number("general.sampling.temp"), 0, 2);
   assets.defaults.top_p = in_range<float>(gguf.number("general.sampling.top_p"), 1e-6, 1);
   assets.defaults.top_k = in_range<int>(gguf.number("general.sampling.top_k"), 0, 1e6);
@@ -102,7 +108,10 @@ GenerationDefaults read_generation_config(const fs::path& file) {
 ModelAssets read_folder(const fs::path& folder) {
   ModelAssets assets;
   assets.tokenizer = load_tokenizer(folder);
-  assets.chat_template_source = find_chat_template(folder);
+  if (auto source = find_chat_template(folder)) {
+    assets.chat_template_source = std::move(source->standard);
+    assets.tool_use_template_source = std::move(source->tool_use);
+  }
   assets.defaults = read_generation_config(folder / "generation_config.json");
   return assets;
 }
@@ -139,6 +148,16 @@ std::string digest_of(const std::vector<fs::path>& files) {
 
 }  // namespace
 
+bool has_chat_template(const fs::path& path) {
+  const fs::path resolved = resolve_model_path(path);
+  if (fs::is_directory(resolved)) return find_chat_template(resolved).has_value();
+  const MappedFile file(resolved);
+  return !Gguf::parse(file.bytes(), resolved.string())
+              .text("tokenizer.chat_template")
+              .value_or("")
+              .empty();
+}
+
 ModelAssets load_assets(const fs::path& path) {
   const fs::path resolved = resolve_model_path(path);
   if (!fs::exists(resolved)) {
@@ -147,7 +166,8 @@ ModelAssets load_assets(const fs::path& path) {
   ModelAssets assets = fs::is_directory(resolved) ? read_folder(resolved) : read_gguf(resolved);
   if (assets.chat_template_source) {
     assets.chat_template = std::make_unique<const ChatTemplate>(*assets.chat_template_source,
-                                                                assets.tokenizer->special_tokens());
+                                                                assets.tokenizer->special_tokens(),
+                                                                assets.tool_use_template_source);
   }
   assets.digest = digest_of(weight_files(resolved));
   return assets;

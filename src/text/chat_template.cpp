@@ -16,6 +16,7 @@ namespace json = boost::json;
 
 struct ChatTemplate::Impl {
   jinja::Block block;
+  std::optional<jinja::Block> tool_use;
   std::vector<std::pair<std::string, jinja::Value>> special_tokens;
 };
 
@@ -28,17 +29,23 @@ std::string sanitized(std::string_view text) {
   return utf8_valid(text) ? std::string(text) : utf8_sanitize(text);
 }
 
-}  // namespace
-
-ChatTemplate::ChatTemplate(std::string_view source,
-                           std::vector<std::pair<std::string, std::string>> special_tokens) {
+jinja::Block parse(std::string_view source) {
   if (source.size() > kMaxTemplateBytes) {
     throw Error(ErrorKind::kBadModelFile, "the chat template has " + std::to_string(source.size()) +
                                               " bytes, at most " +
                                               std::to_string(kMaxTemplateBytes) + " are read");
   }
+  return jinja::parse_template(sanitized(source));
+}
+
+}  // namespace
+
+ChatTemplate::ChatTemplate(std::string_view source,
+                           std::vector<std::pair<std::string, std::string>> special_tokens,
+                           std::optional<std::string_view> tool_use) {
   auto impl = std::make_unique<Impl>();
-  impl->block = jinja::parse_template(sanitized(source));
+  impl->block = parse(source);
+  if (tool_use) impl->tool_use = parse(*tool_use);
   for (auto& [name, token] : special_tokens) {
     impl->special_tokens.emplace_back(std::move(name), jinja::make_text(sanitized(token)));
   }
@@ -72,7 +79,8 @@ RenderedPrompt ChatTemplate::render(const ChatTemplateInput& input) const {
   } catch (const jinja::Failure& failure) {
     throw Error(ErrorKind::kBadValue, "chat template input: " + failure.message, "messages");
   }
-  text = jinja::render(impl_->block, variables);
+  const bool with_tools = input.tools && !input.tools->empty() && impl_->tool_use;
+  text = jinja::render(with_tools ? *impl_->tool_use : impl_->block, variables);
 
   RenderedPrompt prompt;
   std::size_t at = 0;
@@ -101,7 +109,7 @@ std::optional<std::string> read_text(const fs::path& file) {
 }
 
 // The chat_template member of a JSON file: a string, or a list of {name, template}.
-std::optional<std::string> template_member(const fs::path& file) {
+std::optional<ChatTemplateSource> template_member(const fs::path& file) {
   const std::optional<std::string> text = read_text(file);
   if (!text) return std::nullopt;
   const auto bad = [&](const std::string& what) {
@@ -115,8 +123,11 @@ std::optional<std::string> template_member(const fs::path& file) {
   if (!root.is_object()) bad("must be a JSON object");
   const json::value* member = root.get_object().if_contains("chat_template");
   if (member == nullptr || member->is_null()) return std::nullopt;
-  if (member->is_string()) return std::string(member->get_string());
+  if (member->is_string()) {
+    return ChatTemplateSource{std::string(member->get_string()), std::nullopt};
+  }
   if (!member->is_array()) bad("key 'chat_template' must be a string or a list");
+  std::optional<std::string> standard, tool_use;
   for (const json::value& item : member->get_array()) {
     const json::object* entry = item.if_object();
     const json::value* name = entry == nullptr ? nullptr : entry->if_contains("name");
@@ -124,16 +135,20 @@ std::optional<std::string> template_member(const fs::path& file) {
     if (name == nullptr || !name->is_string() || source == nullptr || !source->is_string()) {
       bad("key 'chat_template' must list objects with 'name' and 'template'");
     }
-    if (name->get_string() == "default") return std::string(source->get_string());
+    if (name->get_string() == "default") standard = source->get_string();
+    if (name->get_string() == "tool_use") tool_use = source->get_string();
   }
-  bad("key 'chat_template' lists several templates, none named 'default'");
-  return std::nullopt;
+  if (!standard) bad("key 'chat_template' lists several templates, none named 'default'");
+  return ChatTemplateSource{std::move(*standard), std::move(tool_use)};
 }
 
 }  // namespace
 
-std::optional<std::string> find_chat_template(const fs::path& folder) {
-  if (auto source = read_text(folder / "chat_template.jinja")) return source;
+std::optional<ChatTemplateSource> find_chat_template(const fs::path& folder) {
+  if (auto standard = read_text(folder / "chat_template.jinja")) {
+    return ChatTemplateSource{std::move(*standard),
+                              read_text(folder / "additional_chat_templates" / "tool_use.jinja")};
+  }
   if (auto source = template_member(folder / "chat_template.json")) return source;
   return template_member(folder / "tokenizer_config.json");
 }

@@ -39,9 +39,11 @@ struct RenderedPrompt {
 
 class ChatTemplate {
  public:
-  // Parses; throws Error(kBadModelFile) with line and column.
+  // Parses; throws Error(kBadModelFile) with line and column. A `tool_use` template, where a model
+  // has one, renders the requests that bring tools.
   ChatTemplate(std::string_view source,
-               std::vector<std::pair<std::string, std::string>> special_tokens);
+               std::vector<std::pair<std::string, std::string>> special_tokens,
+               std::optional<std::string_view> tool_use = std::nullopt);
   ~ChatTemplate();
 
   // Throws Error(kBadMessage) for raise_exception(msg), Error(kBadValue) for run-time errors and
@@ -53,8 +55,14 @@ class ChatTemplate {
   std::unique_ptr<const Impl> impl_;
 };
 
-// chat_template.jinja, chat_template.json or tokenizer_config.json of a model folder (§3.1), the
-// template named "default" where there are several; nullopt when the folder has none.
-std::optional<std::string> find_chat_template(const std::filesystem::path& folder);
+struct ChatTemplateSource {
+  std::string standard;                 // named "default" where there are several
+  std::optional<std::string> tool_use;  // for requests with tools
+};
+
+// chat_template.jinja (beside it additional_chat_templates/tool_use.jinja), chat_template.json or
+// tokenizer_config.json of a model folder (§3.1); nullopt when the folder has none. Throws
+// Error(kBadModelFile) naming the file, also when several are there but none is "default".
+std::optional<ChatTemplateSource> find_chat_template(const std::filesystem::path& folder);
 
 }  // namespace tessera

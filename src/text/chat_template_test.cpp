@@ -139,6 +139,17 @@ TEST(ChatTemplate, SpecialTokensCountAsTemplate) {
   EXPECT_FALSE(prompt.pieces[1].from_template);
 }
 
+TEST(ChatTemplate, ToolsHaveATemplateOfTheirOwn) {
+  const ChatTemplate chat_template("plain", {}, "with {{ tools | length }}");
+  ChatTemplateInput input;
+  EXPECT_EQ(chat_template.render(input).text, "plain");
+  input.tools = json::array();
+  EXPECT_EQ(chat_template.render(input).text, "plain");
+  input.tools->push_back(json::object());
+  EXPECT_EQ(chat_template.render(input).text, "with 1");
+  EXPECT_THROW(ChatTemplate("", {}, "{% if %}"), Error);
+}
+
 TEST(ChatTemplate, RefusesReservedArguments) {
   const ChatTemplate chat_template("x", {});
   ChatTemplateInput input;
@@ -180,21 +191,28 @@ class FindChatTemplate : public ::testing::Test {
 };
 
 TEST_F(FindChatTemplate, LooksInThreePlacesInOrder) {
-  EXPECT_EQ(find_chat_template(folder_), std::nullopt);
+  EXPECT_FALSE(find_chat_template(folder_).has_value());
   write("tokenizer_config.json", R"({"bos_token":"<s>"})");
-  EXPECT_EQ(find_chat_template(folder_), std::nullopt);
+  EXPECT_FALSE(find_chat_template(folder_).has_value());
   write("tokenizer_config.json", R"({"chat_template":"three"})");
-  EXPECT_EQ(find_chat_template(folder_), "three");
+  EXPECT_EQ(find_chat_template(folder_)->standard, "three");
   write("chat_template.json", R"({"chat_template":"two"})");
-  EXPECT_EQ(find_chat_template(folder_), "two");
+  EXPECT_EQ(find_chat_template(folder_)->standard, "two");
   write("chat_template.jinja", "one");
-  EXPECT_EQ(find_chat_template(folder_), "one");
+  EXPECT_EQ(find_chat_template(folder_)->standard, "one");
 }
 
 TEST_F(FindChatTemplate, TakesTheDefaultOfSeveral) {
   write("tokenizer_config.json", R"({"chat_template":[{"name":"tool_use","template":"t"},)"
                                  R"({"name":"default","template":"d"}]})");
-  EXPECT_EQ(find_chat_template(folder_), "d");
+  EXPECT_EQ(find_chat_template(folder_)->standard, "d");
+  EXPECT_EQ(find_chat_template(folder_)->tool_use, "t");
+  write("chat_template.jinja", "one");
+  EXPECT_EQ(find_chat_template(folder_)->tool_use, std::nullopt);
+  fs::create_directory(folder_ / "additional_chat_templates");
+  write("additional_chat_templates/tool_use.jinja", "tools");
+  EXPECT_EQ(find_chat_template(folder_)->tool_use, "tools");
+  fs::remove(folder_ / "chat_template.jinja");
   write("tokenizer_config.json", R"({"chat_template":[{"name":"tool_use","template":"t"}]})");
   EXPECT_NE(error().find("none named 'default'"), std::string::npos);
 }

@@ -18,8 +18,9 @@ struct GgufVocabulary {
   std::optional<std::int32_t> bos, eos, eot, eom, unk, sep, pad, cls, mask;
   std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
   std::optional<bool> normalizer_lowercase, normalizer_strip_accents;
-  std::string huggingface_json;  // tokenizer.huggingface.json: preferred when present
-  std::string chat_template;     // tokenizer.chat_template; empty when absent
+  std::string huggingface_json;   // tokenizer.huggingface.json: preferred when present
+  std::string chat_template;      // tokenizer.chat_template; empty when absent
+  std::string tool_use_template;  // tokenizer.chat_template.tool_use; empty when absent
 };
 
 }  // namespace tessera
