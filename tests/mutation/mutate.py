@@ -49,7 +49,7 @@ def failed_tests(binary, tests):
     ran = re.search(r"^\[=+\] (\d+) tests? from .* ran\.", done.stdout, re.M)
     if ran is None:
         return [f"(left with {done.returncode})"], 0
-    return sorted(set(re.findall(r"^\[  FAILED  \] ([^ ,]+)", done.stdout, re.M)) - {str(ran.group(1))}), int(ran.group(1))
+    return sorted(set(re.findall(r"^\[  FAILED  \] ([^ ,]+\.[^ ,]+)", done.stdout, re.M))), int(ran.group(1))
 
 
 def put(mutation):
@@ -63,7 +63,7 @@ def put(mutation):
 
 
 def short(names):
-    shown = ", ".join(f"`{n.split('.')[-1]}`" for n in names[:2])
+    shown = ", ".join(f"`{n.split('.', 1)[-1]}`" for n in names[:2])
     return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
