@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
+#include <sstream>
+#include <utility>
 
 #include "app/api_client.h"
 #include "app/commands.h"
@@ -10,7 +12,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "compute/quantize.h"
+#include "engine/model_assets.h"
+#include "engine/model_path.h"
 #include "models/model.h"
+#include "models/plan.h"
+#include "text/chat_template.h"
 
 namespace tessera::app {
 namespace {
@@ -21,6 +28,9 @@ struct Options {
   ApiAddress address;
   std::string full_name;
   std::string path;
+  std::int64_t context = 0;  // 0: the model's own
+  std::int64_t concurrency = 1;
+  bool as_json = false;
 };
 
 int list(const Options& options) {
@@ -90,23 +100,174 @@ int register_model(const Options& options) {
   return 0;
 }
 
-int inspect(const Options& options) {
-  const ModelInfo info = inspect_model(options.path);
+// "1235814400" with commas.
+std::string grouped(std::int64_t value) {
+  std::string digits = std::to_string(value);
+  for (std::size_t end = digits.size(); end > 3; end -= 3) digits.insert(end - 3, ",");
+  return digits;
+}
+
+std::string format_number(double value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
+}
+
+bool has_template(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (path.extension() == ".json") {
+    return find_chat_template(path.parent_path().empty() ? "." : path.parent_path()).has_value();
+  }
+  return has_chat_template(path);
+}
+
+// --- inspect -----------------------------------------------------------------------------------
+
+constexpr std::pair<std::string_view, WeightFormat> kFormats[] = {
+    {"stored", WeightFormat::kStored}, {"f32", WeightFormat::kF32},   {"bf16", WeightFormat::kBF16},
+    {"int8", WeightFormat::kInt8},     {"int4", WeightFormat::kInt4},
+};
+
+// Why the model cannot be served, or nothing. Its configuration has been read without complaint.
+std::string reason_against(const ModelPlan& plan, const std::string& path) {
+  if (!plan.has_weights) return "";
+  try {
+    inspect_model(path);
+    for (const PlannedMatrix& matrix : plan.matrices) {
+      if (!can_dequantize(matrix.dtype)) return std::string(dtype_info(matrix.dtype).name);
+    }
+  } catch (const Error& error) {
+    return error.message;
+  }
+  return "";
+}
+
+std::string scaling_text(const ModelConfig& config) {
+  const RopeScaling& rope = config.rope_scaling;
+  if (config.alibi_bias_max) return "ALiBi";
+  const char* names[] = {"none", "linear", "dynamic", "llama3", "yarn"};
+  const auto type = static_cast<std::size_t>(rope.type);
+  std::string text = type < std::size(names) ? names[type] : "scaled";
+  if (type != 0) text += " x" + format_number(rope.factor);
+  return text;
+}
+
+json::object describe(const ModelPlan& plan, const Options& options) {
+  const ModelConfig& config = plan.config;
+  const std::int64_t context = options.context > 0 ? options.context : config.context_length;
+  json::object out;
+  out["architecture"] = std::string(architecture_name(config.architecture));
+  const std::string reason = reason_against(plan, options.path);
+  out["supported"] = reason.empty();
+  if (!reason.empty()) out["reason"] = reason;
+  const bool chat = has_template(options.path);
+  out["task"] = config.is_encoder() ? "llm/v1/embeddings"
+                : chat              ? "llm/v1/chat"
+                                    : "llm/v1/completions";
+  out["has_weights"] = plan.has_weights;
+  out["parameters"] = plan.parameters;
+  out["active_parameters"] = plan.active_parameters;
+  if (!plan.quantization.empty()) out["quantization"] = plan.quantization;
+  json::object types;
+  for (const auto& [type, count] : plan.dtypes) types[type] = count;
+  out["dtypes"] = std::move(types);
+  out["stored_bytes"] = plan.stored_bytes;
+  out["context_length"] = config.context_length;
+  out["positions"] = scaling_text(config);
+  if (config.sliding_window) out["sliding_window"] = *config.sliding_window;
+  out["vocab_size"] = config.vocab_size;
+  out["hidden_size"] = config.hidden_size;
+  out["num_hidden_layers"] = config.num_hidden_layers;
+  out["num_attention_heads"] = config.num_attention_heads;
+  out["num_key_value_heads"] = config.num_key_value_heads;
+  out["head_dim"] = config.head_dim;
+  if (config.num_local_experts > 0) {
+    out["num_local_experts"] = config.num_local_experts;
+    out["num_experts_per_tok"] = config.num_experts_per_tok;
+  }
+  out["chat_template"] = chat;
+  out["kv_bytes_per_token"] = plan.kv_bytes_per_token(KvType::kF16);
+  const std::int64_t kv = plan.kv_bytes_per_token(KvType::kF16) * context * options.concurrency;
+  json::object memory;
+  memory["context"] = context;
+  memory["concurrency"] = options.concurrency;
+  memory["kv_bytes"] = kv;
+  json::object formats;
+  for (const auto& [name, format] : kFormats) {
+    const std::int64_t weights = plan.weight_bytes(format);
+    formats[name] = {{"weight_bytes", weights}, {"total_bytes", (weights + kv) / 10 * 11}};
+  }
+  memory["weights"] = std::move(formats);
+  out["memory"] = std::move(memory);
+  return out;
+}
+
+void print(const ModelPlan& plan, const json::object& facts) {
   const auto row = [](std::string_view name, const auto& value) {
     std::cout << std::left << std::setw(22) << name << value << '\n';
   };
-  row("architecture", info.architecture);
-  row("task", info.is_embedding ? "llm/v1/embeddings" : "llm/v1/chat");
-  row("parameters", info.parameters);
-  row("weights", format_bytes(info.weight_bytes));
-  row("context", std::to_string(info.context_length) + " tokens");
-  row("vocabulary", info.vocab_size);
-  row("hidden size", info.hidden_size);
-  row("layers", info.num_hidden_layers);
-  if (!info.is_embedding) {
-    row("KV per token",
-        format_bytes(KvCache::bytes_per_token(info.num_hidden_layers, info.num_kv_heads,
-                                              info.head_dim, KvType::kF16)));
+  const auto text = [&](const char* key) { return std::string(facts.at(key).as_string()); };
+  const auto number = [&](const char* key) { return facts.at(key).to_number<std::int64_t>(); };
+  row("architecture", text("architecture"));
+  row("supported", facts.contains("reason") ? "no: " + text("reason") : "yes");
+  row("task", text("task"));
+  row("parameters", grouped(plan.parameters) +
+                        (plan.active_parameters == plan.parameters
+                             ? ""
+                             : " (" + grouped(plan.active_parameters) + " active per token)"));
+  std::string types;
+  for (const auto& [type, count] : plan.dtypes) {
+    types += (types.empty() ? "" : ", ") + type + " " + grouped(count);
+  }
+  row(plan.has_weights ? "stored as" : "would be stored as",
+      types + (plan.quantization.empty() ? "" : " (" + plan.quantization + ")"));
+  row("in files", format_bytes(plan.stored_bytes) + (plan.has_weights ? "" : " (no weights here)"));
+  row("context", std::to_string(number("context_length")) + " tokens");
+  row("positions", text("positions") + (facts.contains("sliding_window")
+                                            ? ", window " + std::to_string(number("sliding_window"))
+                                            : ""));
+  row("vocabulary", number("vocab_size"));
+  row("hidden size", number("hidden_size"));
+  row("layers", number("num_hidden_layers"));
+  row("heads", std::to_string(number("num_attention_heads")) + ", " +
+                   std::to_string(number("num_key_value_heads")) + " for keys, of " +
+                   std::to_string(number("head_dim")));
+  row("chat template", facts.at("chat_template").as_bool() ? "yes" : "no");
+  const json::object& memory = facts.at("memory").as_object();
+  if (!plan.config.is_encoder()) row("KV per token", format_bytes(number("kv_bytes_per_token")));
+  std::cout << "\nMemory for " << memory.at("concurrency") << " x " << memory.at("context")
+            << " tokens (weights + keys and values + 10 %)\n";
+  for (const auto& [name, format] : memory.at("weights").as_object()) {
+    const auto of = [&](const char* key) {
+      return format_bytes(format.at(key).to_number<std::int64_t>());
+    };
+    row("  " + std::string(name),
+        of("total_bytes") + " = 1.1 x (" + of("weight_bytes") + " + " +
+            format_bytes(memory.at("kv_bytes").to_number<std::int64_t>()) + ")");
+  }
+}
+
+int inspect(const Options& options) {
+  ModelPlan plan;
+  try {
+    plan = plan_model(resolve_model_path(options.path));
+  } catch (const Error& error) {
+    // Well-formed, but nothing that runs here: an answer, not a failure.
+    if (error.kind != ErrorKind::kUnsupportedModel) throw;
+    if (options.as_json) {
+      std::cout << json::serialize(json::object{{"supported", false}, {"reason", error.message}})
+                << '\n';
+    } else {
+      std::cout << std::left << std::setw(22) << "supported"
+                << "no: " << error.message << '\n';
+    }
+    return 0;
+  }
+  const json::object facts = describe(plan, options);
+  if (options.as_json) {
+    std::cout << json::serialize(facts) << '\n';
+  } else {
+    print(plan, facts);
   }
   return 0;
 }
@@ -126,9 +287,20 @@ Run add_models(CLI::App& app) {
       ->check(CLI::ExistingPath);
   CLI::App* inspect_command =
       command.add_subcommand("inspect", "What a model folder or GGUF file holds");
-  inspect_command->add_option("path", options->path, "Model folder or .gguf file")
+  inspect_command
+      ->add_option("path", options->path, "Model folder, .gguf file, or a bare config.json")
       ->required()
       ->check(CLI::ExistingPath);
+  inspect_command
+      ->add_option("--context", options->context,
+                   "Tokens per sequence in the memory estimate; 0: the model's context")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32))
+      ->capture_default_str();
+  inspect_command
+      ->add_option("--concurrency", options->concurrency, "Sequences in the memory estimate")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  inspect_command->add_flag("--json", options->as_json, "One JSON object");
   options->address.add_options(command);
   return [=] {
     if (list_command->parsed()) return list(*options);

@@ -5,7 +5,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <filesystem>
@@ -109,9 +108,9 @@ control::ModelFacts inspect(const fs::path& path) {
   const ModelInfo info = inspect_model(path);
   control::ModelFacts facts;
   facts.architecture = info.architecture;
-  facts.task = info.is_embedding                 ? catalog::Task::kEmbeddings
-               : load_assets(path).chat_template ? catalog::Task::kChat
-                                                 : catalog::Task::kCompletions;
+  facts.task = info.is_embedding         ? catalog::Task::kEmbeddings
+               : has_chat_template(path) ? catalog::Task::kChat
+                                         : catalog::Task::kCompletions;
   facts.context_length = info.context_length;
   facts.parameters = info.parameters;
   return facts;
