@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "text/bpe.h"
 #include "text/gguf_vocabulary.h"
 #include "text/sentencepiece_bpe.h"
@@ -117,6 +118,10 @@ const Pre& pre_of(const GgufVocabulary& v) {
   if (wanted.empty()) {
     if (v.tokens.size() == 128256) wanted = "llama3";
     if (v.tokens.size() >= 50254 && v.tokens.size() <= 50432) wanted = "mpt";
+  }
+  if (v.pre.empty() && !wanted.empty()) {
+    log_warn("text", "tokenizer.ggml.pre is missing; the vocabulary's size decides",
+             {{"pre", wanted}, {"tokens", v.tokens.size()}});
   }
   std::string names;
   for (const Pre& pre : kPre) {
