@@ -409,12 +409,13 @@ def test_responses_on_any_endpoint(gateway, sdk, name):
 def test_usage_rows_mark_estimates(gateway, mock):
     """PaLM's API tells no usage; what is estimated is said to be."""
     def row(name):
-        with sqlite3.connect(gateway.data_dir / "tessera.db") as database:
-            return database.execute("SELECT estimated, input_token_count, output_token_count, served_entity_name FROM usage "
-                                    "WHERE endpoint_name = ? ORDER BY request_time DESC", [f"{name}-chat"]).fetchone()
+        answer = gateway.post(f"/serving-endpoints/{name}-chat/invocations", {"messages": [{"role": "user", "content": "1+1?"}]})
 
-    for name in ("anthropic", "palm"):
-        gateway.post(f"/serving-endpoints/{name}-chat/invocations", {"messages": [{"role": "user", "content": "1+1?"}]})
-    assert wait_until(lambda: row("anthropic"), 10, "the usage row")[:3] == (0, 14, 3)
-    estimated, tokens_in, tokens_out, entity = wait_until(lambda: row("palm"), 10, "the usage row")
-    assert estimated == 1 and tokens_in == 1 and tokens_out == 5 and entity == "chat-bison-001"
+        def found():
+            with sqlite3.connect(gateway.data_dir / "tessera.db") as database:
+                return database.execute("SELECT estimated, input_token_count, output_token_count, served_entity_name FROM usage "
+                                        "WHERE request_id = ?", [answer.headers["x-request-id"]]).fetchone()
+        return wait_until(found, 10, "the usage row")
+
+    assert row("anthropic") == (0, 14, 3, "claude-3-5-sonnet-latest")
+    assert row("palm") == (1, 1, 5, "chat-bison-001")
