@@ -74,9 +74,7 @@ void read_gguf_dbrx(const GgufFields& fields, ModelConfig& out) {
   out.norm_eps = fields.positive("attention.layer_norm_epsilon");
   out.hidden_act = HiddenActivation::kSilu;
   out.clip_qkv = fields.positive("attention.clamp_kqv");
-  out.num_local_experts = fields.size("expert_count", {}, kMaxExperts);
-  out.num_experts_per_tok = fields.size("expert_used_count", {}, out.num_local_experts);
-  out.moe_normalize_expert_weights = 1.0;  // there is no key for it
+  read_gguf_experts(fields, out);
   if (!fields.has("rope.freq_base")) fields.fail("rope.freq_base", "is missing");
   check_rope_dimension(out.head_dim,
                        [&](const std::string& what) { fields.fail("embedding_length", what); });

@@ -38,6 +38,8 @@ void check_head_groups(const Fields& config, std::string_view key, std::string_v
 // Old form: rope_theta and rope_scaling at top level. New form (transformers 5): rope_parameters.
 // Sets context_length, too, which follows from max_position_embeddings and the scaling.
 void read_rope(const Fields& config, double default_theta, ModelConfig& out);
+// expert_count, expert_used_count and what weighs the chosen experts.
+void read_gguf_experts(const GgufFields& fields, ModelConfig& out);
 void read_gguf_rope(const GgufFields& fields, ModelConfig& out);
 
 // sentence-transformers: modules.json decides pooling and normalisation, and nothing else does.

@@ -57,14 +57,9 @@ void read_llama_config(const Fields& config, ModelConfig& out) {
 }
 
 void read_gguf_llama(const GgufFields& fields, ModelConfig& out) {
-  const int experts = static_cast<int>(fields.integer("expert_count").value_or(0) == 0
-                                           ? 0
-                                           : fields.size("expert_count", {}, kMaxExperts));
-  if (experts != 0) {
+  if (fields.integer("expert_count").value_or(0) != 0) {
     out.architecture = Architecture::kMixtral;
-    out.num_local_experts = experts;
-    out.num_experts_per_tok = fields.size("expert_used_count", {}, experts);
-    out.moe_normalize_expert_weights = 1.0;
+    read_gguf_experts(fields, out);
   }
   out.norm_eps = fields.positive("attention.layer_norm_rms_epsilon");
   out.rope_interleaved = true;

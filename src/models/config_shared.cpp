@@ -44,4 +44,15 @@ void check_head_groups(const Fields& config, std::string_view key, std::string_v
   }
 }
 
+void read_gguf_experts(const GgufFields& fields, ModelConfig& out) {
+  out.num_local_experts = fields.size("expert_count", std::nullopt, kMaxExperts);
+  out.num_experts_per_tok = fields.size("expert_used_count", std::nullopt, out.num_local_experts);
+  out.moe_normalize_expert_weights = 1.0;  // what these architectures do; there is no key for it
+  // Of other families; 0 and 1 change nothing.
+  const double scale = fields.number("expert_weights_scale").value_or(1.0);
+  if (scale != 0.0 && scale != 1.0) {
+    fields.unsupported("expert_weights_scale", "is " + std::to_string(scale) + ", wanted 1");
+  }
+}
+
 }  // namespace tessera

@@ -439,6 +439,14 @@ TEST(Config, ReadsGgufExperts) {
   EXPECT_EQ(mixtral.num_experts_per_tok, 2);
   EXPECT_TRUE(mixtral.rope_interleaved);
 
+  EXPECT_TRUE(contains(error_message([] {
+                         read_gguf(gguf_llama()
+                                       .u32("llama.expert_count", 8)
+                                       .u32("llama.expert_used_count", 2)
+                                       .f32("llama.expert_weights_scale", 2.5f));
+                       }),
+                       "'llama.expert_weights_scale' is 2.5"));
+
   const auto dbrx = [] {
     GgufWriter writer;
     writer.text("general.architecture", "dbrx")
