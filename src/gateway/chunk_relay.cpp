@@ -152,7 +152,10 @@ class ChunkRelay final : public http::BodyStream {
     if constexpr (std::is_same_v<Chunk, api::ChatChunk>) out += options_.writer->write(chunk);
   }
 
-  void write(const Chunk& chunk, std::string& out) {
+  void write(Chunk& chunk, std::string& out) {
+    if constexpr (std::is_same_v<Chunk, api::ChatChunk>) {
+      if (options_.reasoning_in_content) api::put_reasoning_into_content(chunk);
+    }
     out.append("data: ").append(chunk_json(chunk, options_.legacy_functions)).append("\n\n");
   }
 
@@ -261,16 +264,21 @@ void settle(TaskResponse& response, const std::string& model, UsageMeter& meter)
 }
 
 std::string whole_json(TaskResponse response, const TaskRequest& request,
-                       std::string_view served_model_name) {
+                       std::string_view served_model_name, bool reasoning_in_content) {
   std::visit([&](auto& whole) { whole.served_model_name = served_model_name; }, response);
   if (const auto* embeddings = std::get_if<api::EmbeddingResponse>(&response)) {
     const auto& asked = std::get<api::EmbeddingRequest>(request);
     return to_json(*embeddings, asked.encoding_format, asked.embed_dtype, asked.big_endian);
   }
   if (const auto* text = std::get_if<api::CompletionResponse>(&response)) return to_json(*text);
-  const auto& chat = std::get<api::ChatResponse>(response);
+  auto& chat = std::get<api::ChatResponse>(response);
+  if (reasoning_in_content) api::put_reasoning_into_content(chat);
   const auto* asked = std::get_if<api::ChatRequest>(&request);
   return asked != nullptr && asked->legacy_functions ? to_legacy_json(chat) : to_json(chat);
+}
+
+bool wants_reasoning_in_content(const catalog::ServedEntity& entity) {
+  return entity.external_model && entity.external_model->option("reasoning_format") == "databricks";
 }
 
 }  // namespace tessera::gateway

@@ -17,6 +17,7 @@ struct ChunkRelayOptions {
   StreamUsage usage = StreamUsage::kNowhere;
   std::string model;                              // for chunks that name none
   bool legacy_functions = false;                  // ChatRequest::legacy_functions
+  bool reasoning_in_content = false;              // as Databricks' own models write it
   std::chrono::milliseconds time_limit{};         // of the whole stream, since the request came
   std::unique_ptr<api::ChatStreamWriter> writer;  // of another API's events; null: OpenAI's
 };
@@ -31,6 +32,9 @@ std::unique_ptr<http::BodyStream> relay_chunks(TaskStream stream, std::shared_pt
 void settle(TaskResponse& response, const std::string& model, UsageMeter& meter);
 // As JSON of the request's form. `served_model_name` is added when not empty.
 std::string whole_json(TaskResponse response, const TaskRequest& request,
-                       std::string_view served_model_name);
+                       std::string_view served_model_name, bool reasoning_in_content);
+
+// The endpoint option reasoning_format (external-providers 1.7, D2).
+bool wants_reasoning_in_content(const catalog::ServedEntity& entity);
 
 }  // namespace tessera::gateway

@@ -58,6 +58,25 @@ TEST_F(ExternalTest, UnknownFieldsGoOn) {
   EXPECT_TRUE(parse_json_object(provider_->last().body).at("safe_prompt").as_bool());
 }
 
+TEST_F(ExternalTest, ReasoningInContentWhereTheEndpointSaysSo) {
+  publish({endpoint("gpt", {external("first", {{"reasoning_format", "databricks"}})})});
+  in_turn({[] {
+             return FakeProvider::json(
+                 R"({"id":"c","created":7,"model":"m","choices":[{"index":0,"message":{"role":)"
+                 R"("assistant","content":"Two.","reasoning_content":"one and one"},)"
+                 R"("finish_reason":"stop"}]})");
+           },
+           [this] { return provider_->stream(stream_pieces()); }});
+  const Reply reply = chat();
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json::object tree = reply.tree();
+  const json::value& content = tree.at("choices").at(0).at("message").at("content");
+  ASSERT_TRUE(content.is_array()) << reply.body;
+  EXPECT_EQ(content.at(0).at("type").as_string(), "reasoning");
+  EXPECT_EQ(content.at(1).at("text").as_string(), "Two.");
+  EXPECT_EQ(events(chat(R"("stream":true)").body).back(), "[DONE]");
+}
+
 // --- Retries (external-providers 1.12) ---
 
 TEST_F(ExternalTest, AsksAgainWhatMayPass) {

@@ -305,8 +305,8 @@ http::Response translated_response(Call& call, const TaskRequest& request, Answe
   settle(translated.whole, configured_name(*answer.entity, {}), *call.meter);
   const std::string_view name =
       call.route.native ? std::string_view(answer.entity->name) : std::string_view();
-  http::Response response =
-      http::Response::json(whole_json(std::move(translated.whole), request, name));
+  http::Response response = http::Response::json(whole_json(
+      std::move(translated.whole), request, name, wants_reasoning_in_content(*answer.entity)));
   call.meter->succeeded();
   return response;
 }
@@ -338,6 +338,7 @@ std::unique_ptr<http::BodyStream> open_stream(Streaming& streaming, Answer answe
   const api::GenerationFields& fields = *generation_fields(streaming.request);
   ChunkRelayOptions options{.usage = stream_usage(fields, streaming.route.native),
                             .model = configured_name(*answer.entity, streaming.plan.fallback_model),
+                            .reasoning_in_content = wants_reasoning_in_content(*answer.entity),
                             .time_limit = streaming.time_limit};
   if (const auto* chat = std::get_if<api::ChatRequest>(&streaming.request)) {
     options.legacy_functions = chat->legacy_functions;
