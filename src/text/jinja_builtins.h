@@ -2,7 +2,6 @@
 // Pure functions over values; a Failure is a run-time error of the template.
 #pragma once
 
-#include <chrono>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@ namespace tessera::jinja {
 // What one rendering may use. Real templates stay far below; hostile ones end with a Failure.
 class Budget {
  public:
+  Budget();                          // on the thread that renders
   void work(std::uint64_t units);    // one is about an evaluated node, or a value compared
   void memory(std::uint64_t bytes);  // made so far, freed or not
   // Accounts for a value just made.
@@ -39,9 +39,9 @@ class Budget {
   static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 256u << 20;
   // Units are only about equal in time, so the clock is a second bound.
   static constexpr std::uint64_t kWorkBetweenLooks = 1 << 16;
-  static constexpr std::chrono::seconds kMaxTime{10};
+  static constexpr double kMaxSeconds = 10;
   std::uint64_t work_ = 0, memory_ = 0, work_at_last_look_ = 0;
-  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::now() + kMaxTime;
+  double begin_s_;  // this thread's processor time
   int calls_ = 0;
 };
 
