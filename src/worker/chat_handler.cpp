@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "worker/chat_prompt.h"
 #include "worker/generation.h"
+#include "worker/new_chunk.h"
 #include "worker/replies.h"
 #include "worker/sampling.h"
 #include "worker/sse_body.h"
@@ -69,17 +70,7 @@ class ChatStream {
   }
 
   api::ChatChunk chunk() const {
-    api::ChatChunk out;
-    out.id = identity_.id;
-    out.created = identity_.created;
-    out.model = identity_.model;
-    out.system_fingerprint = model_.fingerprint;
-    if (request_.generation.continuous_usage_stats) {
-      out.usage = generation_.usage();
-    } else {
-      out.null_usage = request_.generation.include_usage;
-    }
-    return out;
+    return new_chunk<api::ChatChunk>(identity_, model_, request_.generation, generation_);
   }
 
   void add(const ChoiceDelta& delta, std::vector<api::ChatChunk>& chunks) {

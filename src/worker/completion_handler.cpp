@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/strings.h"
 #include "worker/generation.h"
+#include "worker/new_chunk.h"
 #include "worker/replies.h"
 #include "worker/sampling.h"
 #include "worker/sse_body.h"
@@ -94,17 +95,7 @@ class CompletionStream {
   }
 
   api::CompletionResponse chunk() const {
-    api::CompletionResponse out;
-    out.id = identity_.id;
-    out.created = identity_.created;
-    out.model = identity_.model;
-    out.system_fingerprint = model_.fingerprint;
-    if (request_.generation.continuous_usage_stats) {
-      out.usage = generation_.usage();
-    } else {
-      out.null_usage = request_.generation.include_usage;
-    }
-    return out;
+    return new_chunk<api::CompletionResponse>(identity_, model_, request_.generation, generation_);
   }
 
   void add(const ChoiceDelta& delta, std::vector<api::CompletionResponse>& chunks) {
