@@ -363,10 +363,11 @@ class ChatWriter {
          {"input_schema", json_tool_schema(format, wire_.memo)}});
     const Mode mode = request_.tool_choice ? request_.tool_choice->mode : Mode::kAuto;
     if (mode == Mode::kNamed) return choice;
-    if (request_.tools.empty() || mode == Mode::kNone) {
+    const bool thinks = claude_thinks(request_, traits_);
+    if (!thinks && (request_.tools.empty() || mode == Mode::kNone)) {
       return json::object{{"type", "tool"}, {"name", kJsonTool}};
     }
-    json::object any{{"type", "any"}};
+    json::object any{{"type", thinks ? "auto" : "any"}};
     if (request_.parallel_tool_calls == false) any["disable_parallel_tool_use"] = true;
     return any;
   }

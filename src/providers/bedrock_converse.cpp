@@ -256,7 +256,9 @@ class ConverseWriter {
                                                          : std::string_view(format.description),
                               json_tool_schema(format, wire_.memo)));
     if (mode == Mode::kNamed) return;
-    if (request_.tools.empty() || mode == Mode::kNone) {
+    if (vendor_ == "anthropic" && claude_thinks(request_, traits_)) {
+      choice = {{"auto", json::object()}};
+    } else if (request_.tools.empty() || mode == Mode::kNone) {
       choice = {{"tool", json::object{{"name", kJsonTool}}}};
     } else {
       choice = {{"any", json::object()}};

@@ -84,8 +84,15 @@ void refuse(Parameters& parameters, std::string_view field, std::string_view rea
   parameters.refuse(field, reason);
 }
 
-bool thinks(const api::ChatRequest& request) {
+bool asks_for_thinking(const api::ChatRequest& request) {
   return !request.thinking.empty() && request.thinking.find("\"disabled\"") == std::string::npos;
+}
+
+// OpenAI's `reasoning_effort`, where it becomes a budget.
+bool asks_for_budget(const api::ChatRequest& request, const ClaudeTraits& traits) {
+  const std::string& effort = request.reasoning_effort;
+  return traits.reasoning == ClaudeTraits::Reasoning::kBudget &&
+         (effort == "low" || effort == "medium" || effort == "high");
 }
 
 Error bad_effort(const api::ChatRequest& request, std::string_view wanted) {
@@ -116,6 +123,10 @@ ClaudeTraits claude_traits(std::string_view model) {
   return {};
 }
 
+bool claude_thinks(const api::ChatRequest& request, const ClaudeTraits& traits) {
+  return asks_for_thinking(request) || asks_for_budget(request, traits);
+}
+
 void check_claude_sampling(const api::ChatRequest& request, const ClaudeTraits& traits,
                            std::string_view version, Parameters& parameters) {
   const api::GenerationFields& given = request.generation;
@@ -140,10 +151,8 @@ void check_claude_sampling(const api::ChatRequest& request, const ClaudeTraits& 
       parameters.take("temperature");
     }
   }
-  const bool budget = traits.reasoning == ClaudeTraits::Reasoning::kBudget &&
-                      (request.reasoning_effort == "low" || request.reasoning_effort == "medium" ||
-                       request.reasoning_effort == "high");
-  if (!thinks(request) && !budget) return;
+  if (!claude_thinks(request, traits)) return;
+  const bool budget = !asks_for_thinking(request);
   const std::string beside =
       "together with '" + std::string(budget ? "reasoning_effort" : "thinking") + "'";
   if (temperature && parameters.has("temperature")) {

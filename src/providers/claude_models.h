@@ -32,6 +32,9 @@ struct ClaudeTraits {
 // provider itself can still refuse.
 ClaudeTraits claude_traits(std::string_view model);
 
+// The model will think before it answers: then no tool can be forced on it.
+bool claude_thinks(const api::ChatRequest& request, const ClaudeTraits& traits);
+
 // Refuses, or leaves out, what the model does not take of temperature, top_p and top_k.
 // `version`: Anthropic's API version, "" elsewhere.
 void check_claude_sampling(const api::ChatRequest& request, const ClaudeTraits& traits,
