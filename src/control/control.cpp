@@ -216,6 +216,7 @@ void Control::register_routes(http::Router& router) {
   Services& services = impl_->services;
   ApiRoutes routes(router, impl_->holder, services.workspace_id);
   mount_endpoints_api(routes, services);
+  mount_external_models_api(routes, services);
   mount_models_api(routes, services);
   mount_permissions_api(routes, services);
   mount_principals_api(routes, services);

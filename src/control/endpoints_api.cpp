@@ -5,7 +5,9 @@
 #include "base/crypto.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/strings.h"
+#include "catalog/known_models.h"
 #include "control/endpoint_json.h"
 #include "control/endpoint_text.h"
 #include "control/rollout.h"
@@ -44,6 +46,29 @@ void require_version(const Request& request, const Endpoint& endpoint) {
                   endpoint.name + "' is " + std::to_string(endpoint.last_config_version) + ".");
 }
 
+// One warning per external model whose name is known for another task.
+std::vector<std::string> warnings_of(const ConfigChange& change) {
+  std::vector<std::string> warnings;
+  if (!change.entities) return warnings;
+  for (const ServedEntity& entity : *change.entities) {
+    if (!entity.external_model) continue;
+    std::string warning = task_warning(*entity.external_model);
+    if (warning.empty()) continue;
+    warnings.push_back(std::move(warning));
+  }
+  return warnings;
+}
+
+// Tells them to the caller and to the log.
+Response warned(Response response, const std::string& endpoint,
+                const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    log_warn("control", "unusual external model", {{"endpoint", endpoint}, {"warning", warning}});
+  }
+  if (!warnings.empty()) response.headers.set("x-tessera-warning", join(warnings, " "));
+  return response;
+}
+
 awaitable<Response> list(Services&, Request, Caller caller) {
   json::array endpoints;
   for (const auto& endpoint : caller.snapshot->endpoints()) {
@@ -67,6 +92,8 @@ awaitable<Response> create_as(Services& s, Request request, Caller caller, bool 
   const bool service = creator.kind == Principal::Kind::kServicePrincipal;
   endpoint.acl = {{service ? AclEntry::Grantee::kServicePrincipal : AclEntry::Grantee::kUser,
                    creator.name, PermissionLevel::kCanManage}};
+  std::vector<std::string> warnings;
+  if (made.config) warnings = warnings_of(*made.config);
   Endpoint created = co_await s.thread.run([&] {
     if (s.table.find(endpoint.name)) {
       throw Error(ErrorKind::kResourceAlreadyExists,
@@ -78,7 +105,7 @@ awaitable<Response> create_as(Services& s, Request request, Caller caller, bool 
     }
     return s.table.add(std::move(endpoint));
   });
-  co_return detailed(created, caller);
+  co_return warned(detailed(created, caller), created.name, warnings);
 }
 
 awaitable<Response> create(Services& s, Request request, Caller caller) {
@@ -108,6 +135,7 @@ awaitable<Response> put_config(Services& s, Request request, Caller caller) {
   const bool clear = std::all_of(body.begin(), body.end(),
                                  [](const auto& field) { return field.key() == "name"; });
   ConfigChange change = parse_config(body, "");
+  const std::vector<std::string> warnings = warnings_of(change);
   Endpoint updated = co_await s.thread.run([&] {
     return s.table.change(name, [&](Endpoint& endpoint) {
       require_version(request, endpoint);
@@ -119,7 +147,7 @@ awaitable<Response> put_config(Services& s, Request request, Caller caller) {
       }
     });
   });
-  co_return detailed(updated, caller);
+  co_return warned(detailed(updated, caller), name, warnings);
 }
 
 awaitable<Response> put_pt_config(Services& s, Request request, Caller caller) {
@@ -130,7 +158,8 @@ awaitable<Response> put_pt_config(Services& s, Request request, Caller caller) {
   Endpoint updated = co_await s.thread.run([&] {
     return s.table.change(name, [&](Endpoint& endpoint) {
       require_version(request, endpoint);
-      Rollout(s.models, s.vault, s.options).begin(endpoint, std::move(change), *caller.principal, now_ms());
+      Rollout(s.models, s.vault, s.options)
+          .begin(endpoint, std::move(change), *caller.principal, now_ms());
     });
   });
   co_return detailed(updated, caller);

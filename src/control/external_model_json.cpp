@@ -16,6 +16,25 @@ constexpr std::string_view kPlaintext = "_plaintext";
   throw Error(ErrorKind::kInvalidParameterValue, at + ": " + std::move(message), at);
 }
 
+// A service account's key file, or its base64 (which tools break into lines).
+bool is_key_file(std::string_view text) {
+  text = trim(text);
+  std::string decoded(text);
+  if (!text.starts_with('{')) {
+    std::erase_if(decoded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+    const auto bytes = base64_decode(decoded);
+    if (!bytes) return false;
+    decoded = *bytes;
+  }
+  try {
+    const json::object file = parse_json_object(decoded);
+    return !require_string(file, "client_email").empty() &&
+           !require_string(file, "private_key").empty();
+  } catch (const Error&) {
+    return false;  // without the parser's words: they may quote the key
+  }
+}
+
 // Strings, numbers and booleans alike; some clients write 30 as "30".
 std::string text_of(const json::value& value, const std::string& at) {
   if (value.is_string()) return std::string(value.get_string());
@@ -59,6 +78,11 @@ class Reader {
     if (!secret.reference.empty()) both(name, at);
     secret.value = as_string(value, at);
     if (secret.value.empty()) invalid(at, "must not be empty.");
+    if (name == "private_key" && !is_key_file(secret.value)) {
+      invalid(at,
+              "want the service account's key file (JSON with client_email and private_key), "
+              "whole or as base64.");
+    }
   }
 
   void read_field(const std::string& name, const json::value& value, const std::string& at) {

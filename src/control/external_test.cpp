@@ -1,6 +1,11 @@
 // External models and secrets over the API: what is stored, echoed, kept and refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/log.h"
+#include "catalog/external_fields.h"
+#include "catalog/known_models.h"
 #include "control/test_support.h"
 
 namespace tessera::control {
@@ -128,7 +133,7 @@ TEST_F(ExternalTest, EveryProvidersConfigComesBack) {
       {"amazon-bedrock",
        R"("amazon_bedrock_config":{"aws_region":"eu-west-1","bedrock_provider":"Anthropic","aws_access_key_id_plaintext":"a","aws_secret_access_key_plaintext":"s"})"},
       {"google-cloud-vertex-ai",
-       R"("google_cloud_vertex_ai_config":{"project_id":"p","region":"r","private_key_plaintext":"{}"})"},
+       R"("google_cloud_vertex_ai_config":{"project_id":"p","region":"r","private_key_plaintext":"{\"client_email\":\"a@b\",\"private_key\":\"pem\"}"})"},
       {"databricks-model-serving",
        R"("databricks_model_serving_config":{"databricks_workspace_url":"https://w.example","databricks_api_token_plaintext":"k"})"},
       {"custom",
@@ -177,6 +182,91 @@ TEST_F(ExternalTest, RefusalsNameTheField) {
     EXPECT_NE(reply.message().find(word), std::string::npos) << reply.message();
     EXPECT_EQ(reply.message().find("sk-123"), std::string::npos) << reply.message();
   }
+}
+
+TEST_F(ExternalTest, VertexWantsAKeyFile) {
+  const auto vertex = [&](const std::string& key) {
+    return create("v", external("a",
+                                R"("google_cloud_vertex_ai_config":{"project_id":"p",)"
+                                R"("region":"r","private_key_plaintext":")" +
+                                    key + R"("})",
+                                "google-cloud-vertex-ai"));
+  };
+  const std::string file = R"({"client_email":"a@b","private_key":"hush-hush"})";
+  for (const std::string& bad :
+       {std::string("hush-hush"), std::string("{}"), std::string("-----BEGIN PRIVATE KEY-----"),
+        base64_encode(R"({"private_key":"hush-hush"})"), base64_encode("[1]"),
+        std::string(R"({\"client_email\":\"a@b\",\"private_key\":7})")}) {
+    const Reply reply = vertex(bad);
+    EXPECT_EQ(reply.status, 400) << bad << reply.text;
+    EXPECT_NE(reply.message().find("google_cloud_vertex_ai_config.private_key_plaintext"),
+              std::string::npos)
+        << reply.message();
+    EXPECT_EQ(reply.text.find("hush"), std::string::npos) << reply.text;
+    EXPECT_EQ(reply.text.find("BEGIN"), std::string::npos) << reply.text;
+  }
+  EXPECT_EQ(vertex(base64_encode(file)).status, 200);
+}
+
+TEST_F(ExternalTest, UnusualTasksAreWarnedOf) {
+  const auto model = [](const std::string& name, const std::string& task) {
+    return R"({"name":"a","external_model":{"provider":"openai","name":")" + name +
+           R"(","task":"llm/v1/)" + task + R"(",)" + kPlain + "}}";
+  };
+  std::vector<std::string> lines;
+  set_log_sink([&](std::string_view line) { lines.emplace_back(line); });
+  const Reply odd = create("odd", model("text-embedding-3-small", "chat"));
+  const Reply usual = create("usual", model("gpt-4o", "chat"));
+  const Reply unknown = create("unknown", model("ft:gpt-4o:me", "chat"));
+  ASSERT_TRUE(plane_->wait_state("usual", "READY", "NOT_UPDATING"));
+  const Reply changed =
+      plane_->call("PUT", "/api/2.0/serving-endpoints/usual/config",
+                   R"({"served_entities":[)" + model("text-embedding-3-small", "chat") + "]}");
+  set_log_sink({});
+  EXPECT_EQ(odd.status, 200) << odd.text;
+  const std::string warning = std::string(odd.headers.get("x-tessera-warning").value_or(""));
+  EXPECT_NE(warning.find("'text-embedding-3-small'"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("'llm/v1/embeddings'"), std::string::npos) << warning;
+  EXPECT_FALSE(usual.headers.get("x-tessera-warning"));
+  EXPECT_FALSE(unknown.headers.get("x-tessera-warning"));
+  EXPECT_EQ(changed.status, 200) << changed.text;
+  EXPECT_TRUE(changed.headers.get("x-tessera-warning")) << changed.text;
+  EXPECT_EQ(std::ranges::count_if(lines,
+                                  [](const std::string& line) {
+                                    return line.find("unusual external model") != line.npos;
+                                  }),
+            2);
+}
+
+TEST_F(ExternalTest, KnownModelsAndFieldsAreListed) {
+  const auto get = [&](const std::string& query) {
+    return plane_->call("GET", "/api/2.0/tessera/external-models" + query, "", kBobsToken);
+  };
+  const Reply all = get("");
+  ASSERT_EQ(all.status, 200) << all.text;
+  EXPECT_EQ(all.at("/providers").as_array().size(), catalog::external_providers().size());
+  EXPECT_EQ(all.at("/models").as_array().size(), catalog::known_models().size());
+  EXPECT_EQ(all.at("/common_fields").as_array().size(), catalog::common_external_fields().size());
+  const Reply openai = get("?provider=openai&variant=azure&task=llm/v1/embeddings");
+  ASSERT_EQ(openai.at("/providers").as_array().size(), 1u) << openai.text;
+  EXPECT_EQ(openai.at("/providers/0/config_object"), "openai_config");
+  EXPECT_EQ(openai.at("/providers/0/fields/0/name"), "openai_api_key");
+  EXPECT_EQ(openai.at("/providers/0/fields/0/secret"), true);
+  EXPECT_EQ(openai.at("/providers/0/fields/1/type"), "choice");
+  EXPECT_EQ(openai.at("/providers/0/fields/1/choices/2"), "azuread");
+  const auto models = openai.at("/models").as_array();
+  ASSERT_EQ(models.size(),
+            catalog::suggestions("openai", "azure", catalog::Task::kEmbeddings).size());
+  ASSERT_FALSE(models.empty());
+  for (const json::value& model : models) {
+    EXPECT_EQ(model.at("provider"), "openai");
+    EXPECT_EQ(model.at("variant"), "azure");
+    EXPECT_EQ(model.at("task"), "llm/v1/embeddings");
+    EXPECT_GT(model.at("dimensions").as_int64(), 0);
+  }
+  EXPECT_EQ(get("?provider=nobody").status, 400);
+  EXPECT_EQ(get("?task=chat").status, 400);
+  EXPECT_EQ(plane_->call("GET", "/api/2.0/tessera/external-models", "", "").status, 401);
 }
 
 TEST_F(ExternalTest, SecretsApi) {

@@ -42,6 +42,7 @@ boost::json::object body_of(const http::Request& request);
 http::Response answer(const boost::json::object& object);
 
 void mount_endpoints_api(ApiRoutes& routes, Services& services);
+void mount_external_models_api(ApiRoutes& routes, Services& services);
 void mount_models_api(ApiRoutes& routes, Services& services);
 void mount_permissions_api(ApiRoutes& routes, Services& services);
 void mount_principals_api(ApiRoutes& routes, Services& services);
