@@ -388,7 +388,8 @@ std::string to_legacy_json(const ChatChunk& chunk) {
 }
 
 ChatResponse parse_chat_response(std::string_view text) {
-  const json::object object = parse_upstream_object(text);
+  ScratchMemory memory;
+  const json::object object = parse_upstream_object(text, &memory.resource);
   ChatResponse response;
   response.id = text_or_empty(object, "id");
   response.created = int_or_zero(object, "created");
@@ -407,7 +408,8 @@ ChatResponse parse_chat_response(std::string_view text) {
 }
 
 ChatChunk parse_chat_chunk(std::string_view text) {
-  const json::object object = parse_upstream_object(text);
+  ScratchMemory memory;
+  const json::object object = parse_upstream_object(text, &memory.resource);
   ChatChunk chunk;
   chunk.id = text_or_empty(object, "id");
   chunk.created = int_or_zero(object, "created");

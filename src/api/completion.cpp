@@ -171,7 +171,8 @@ std::string to_json(const CompletionResponse& response) {
 }
 
 CompletionResponse parse_completion_response(std::string_view text) {
-  const json::object object = parse_upstream_object(text);
+  ScratchMemory memory;
+  const json::object object = parse_upstream_object(text, &memory.resource);
   CompletionResponse response;
   response.id = text_or_empty(object, "id");
   response.created = int_or_zero(object, "created");

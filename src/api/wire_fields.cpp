@@ -7,9 +7,9 @@
 
 namespace tessera::api {
 
-json::object parse_upstream_object(std::string_view text) {
+json::object parse_upstream_object(std::string_view text, json::storage_ptr storage) {
   try {
-    return parse_json_object(text);
+    return parse_json_object(text, std::move(storage));
   } catch (const Error& error) {
     Error bad(ErrorKind::kUpstreamBadGateway,
               "The upstream's answer is not JSON: " + error.message);

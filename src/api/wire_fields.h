@@ -33,7 +33,14 @@ void write_token_ids(JsonWriter& w, std::string_view name,
 
 // An upstream's answer, read with tolerance: what is absent, null or of another type than expected
 // takes its initial value, since providers differ in what they leave out.
-json::object parse_upstream_object(std::string_view text);  // throws Error(kUpstreamBadGateway)
+// Throws Error(kUpstreamBadGateway). The storage outlives the object.
+json::object parse_upstream_object(std::string_view text, json::storage_ptr storage = {});
+
+// A tree that lives for one call only, in one piece of memory: chunks come by the thousand.
+struct ScratchMemory {
+  unsigned char first[4096];
+  json::monotonic_resource resource{first, sizeof first};
+};
 std::string text_or_empty(const json::object& object, std::string_view name);
 std::optional<std::string> maybe_text(const json::object& object, std::string_view name);
 std::int64_t int_or_zero(const json::object& object, std::string_view name);
