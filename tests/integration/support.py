@@ -11,7 +11,8 @@ import time
 import requests
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-BINARY = ROOT / "build/release/src/app/tessera"
+BUILD = ROOT / os.environ.get("TESSERA_BUILD", "build/release")
+BINARY = BUILD / "src/app/tessera"
 MODELS = ROOT / "build/models"
 CHAT = "smollm2-135m-instruct"
 EMBED = "all-minilm-l6-v2"
