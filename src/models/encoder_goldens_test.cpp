@@ -211,5 +211,33 @@ TEST_F(Goldens, GteReadsItsConfig) {
   EXPECT_EQ(read_config(folder.path()).rope_scaling.type, RopeType::kDefault);
 }
 
+// gte-large-en-v1.5 as published.
+TEST(GteConfig, ReadsThePublishedOne) {
+  const TemporaryFolder folder;
+  folder.write("config.json", R"({"architectures": ["NewModel", "NewForTokenClassification"],
+      "attention_probs_dropout_prob": 0.0,
+      "auto_map": {"AutoModel": "Alibaba-NLP/new-impl--modeling.NewModel"},
+      "classifier_dropout": null, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+      "hidden_size": 1024, "id2label": {"0": "LABEL_0"}, "initializer_range": 0.02,
+      "intermediate_size": 4096, "layer_norm_eps": 1e-12, "layer_norm_type": "layer_norm",
+      "logn_attention_clip1": false, "logn_attention_scale": false,
+      "max_position_embeddings": 8192, "model_type": "new", "num_attention_heads": 16,
+      "num_hidden_layers": 24, "pack_qkv": true, "pad_token_id": 0,
+      "position_embedding_type": "rope", "rope_scaling": {"factor": 2.0, "type": "ntk"},
+      "rope_theta": 160000, "torch_dtype": "float32", "type_vocab_size": 2,
+      "unpad_inputs": false, "use_memory_efficient_attention": false, "vocab_size": 30528})");
+  const ModelConfig config = read_config(folder.path());
+  EXPECT_EQ(config.architecture, Architecture::kGte);
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.context_length, 8192);
+  EXPECT_EQ(config.rope_theta, 160000.0);
+  EXPECT_EQ(config.rope_scaling.type, RopeType::kNtk);
+  EXPECT_EQ(config.rope_scaling.factor, 2.0);
+  EXPECT_FALSE(config.rope_scaling.mixed_b);
+  EXPECT_EQ(config.type_vocab_size, 2);
+  EXPECT_EQ(config.pooling, Pooling::kCls);
+  EXPECT_FALSE(config.normalize);
+}
+
 }  // namespace
 }  // namespace tessera

@@ -199,5 +199,32 @@ TEST_F(Goldens, MptReadsItsConfig) {
   EXPECT_EQ(read_config(kGoldens / "mpt-6-clip").clip_qkv, 0.3);
 }
 
+// As published: learned_pos_emb beside alibi, keys that only training reads.
+TEST(MptConfig, ReadsThePublishedOnes) {
+  const TemporaryFolder folder;
+  folder.write("config.json", R"({"architectures": ["MPTForCausalLM"], "attn_config": {
+      "alibi": true, "alibi_bias_max": 8, "attn_impl": "torch", "attn_pdrop": 0,
+      "attn_type": "multihead_attention", "attn_uses_sequence_id": false, "clip_qkv": null,
+      "prefix_lm": false, "qk_ln": false, "softmax_scale": null},
+      "auto_map": {"AutoConfig": "configuration_mpt.MPTConfig"}, "d_model": 7168, "emb_pdrop": 0,
+      "embedding_fraction": 1.0, "expansion_ratio": 4, "init_config": {"name": "kaiming_normal_"},
+      "init_device": "cpu", "learned_pos_emb": true, "logit_scale": null, "max_seq_len": 8192,
+      "model_type": "mpt", "n_heads": 64, "n_layers": 48, "no_bias": true,
+      "norm_type": "low_precision_layernorm", "resid_pdrop": 0,
+      "tokenizer_name": "EleutherAI/gpt-neox-20b", "torch_dtype": "bfloat16", "use_cache": false,
+      "verbose": 0, "vocab_size": 50432})");
+  const ModelConfig config = read_config(folder.path());
+  EXPECT_EQ(config.architecture, Architecture::kMpt);
+  EXPECT_EQ(config.head_dim, 112);
+  EXPECT_EQ(config.intermediate_size, 28672);
+  EXPECT_EQ(config.context_length, 8192);
+  EXPECT_EQ(config.alibi_bias_max, 8.0);
+  EXPECT_FALSE(config.learned_positions);
+  EXPECT_FALSE(config.clip_qkv);
+  EXPECT_FALSE(config.logit_scale);
+  EXPECT_TRUE(config.tie_word_embeddings);
+  EXPECT_EQ(config.norm_eps, 1e-5);
+}
+
 }  // namespace
 }  // namespace tessera
