@@ -8,11 +8,11 @@
 
 #include "app/api_client.h"
 #include "app/commands.h"
+#include "app/quality.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
-#include "compute/quantize.h"
 #include "engine/model_assets.h"
 #include "engine/model_path.h"
 #include "models/model.h"
@@ -133,23 +133,36 @@ std::string reason_against(const ModelPlan& plan, const std::string& path) {
   if (!plan.has_weights) return "";
   try {
     inspect_model(path);
-    for (const PlannedMatrix& matrix : plan.matrices) {
-      if (!can_dequantize(matrix.dtype)) return std::string(dtype_info(matrix.dtype).name);
-    }
   } catch (const Error& error) {
     return error.message;
   }
   return "";
 }
 
-std::string scaling_text(const ModelConfig& config) {
-  const RopeScaling& rope = config.rope_scaling;
+std::string positions_text(const ModelConfig& config) {
   if (config.alibi_bias_max) return "ALiBi";
-  const char* names[] = {"none", "linear", "dynamic", "llama3", "yarn"};
-  const auto type = static_cast<std::size_t>(rope.type);
-  std::string text = type < std::size(names) ? names[type] : "scaled";
-  if (type != 0) text += " x" + format_number(rope.factor);
-  return text;
+  if (config.architecture == Architecture::kBert || config.learned_positions) return "learned";
+  const char* name = "rope";
+  switch (config.rope_scaling.type) {
+    case RopeType::kDefault:
+      return name;
+    case RopeType::kLinear:
+      name = "rope, linear";
+      break;
+    case RopeType::kDynamic:
+      name = "rope, dynamic";
+      break;
+    case RopeType::kYarn:
+      name = "rope, yarn";
+      break;
+    case RopeType::kLlama3:
+      name = "rope, llama3";
+      break;
+    case RopeType::kNtk:
+      name = "rope, ntk";
+      break;
+  }
+  return std::string(name) + " x" + format_number(config.rope_scaling.factor);
 }
 
 json::object describe(const ModelPlan& plan, const Options& options) {
@@ -173,7 +186,7 @@ json::object describe(const ModelPlan& plan, const Options& options) {
   out["dtypes"] = std::move(types);
   out["stored_bytes"] = plan.stored_bytes;
   out["context_length"] = config.context_length;
-  out["positions"] = scaling_text(config);
+  out["positions"] = positions_text(config);
   if (config.sliding_window) out["sliding_window"] = *config.sliding_window;
   out["vocab_size"] = config.vocab_size;
   out["hidden_size"] = config.hidden_size;
@@ -301,10 +314,32 @@ Run add_models(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->capture_default_str();
   inspect_command->add_flag("--json", options->as_json, "One JSON object");
+  auto quality = std::make_shared<QualityOptions>();
+  quality->formats = {"stored", "f32", "bf16", "int8", "int4"};
+  CLI::App* quality_command = command.add_subcommand(
+      "quality", "What the run-time weight formats cost: divergence and perplexity on a text");
+  quality_command->add_option("path", quality->path, "Model folder or .gguf file")
+      ->required()
+      ->check(CLI::ExistingPath);
+  quality_command->add_option("--text", quality->text_path, "UTF-8 text file")
+      ->required()
+      ->check(CLI::ExistingFile);
+  quality_command->add_option("--weights", quality->formats, "Formats to measure")
+      ->delimiter(',')
+      ->capture_default_str();
+  quality_command->add_option("--window", quality->window, "Tokens that see each other")
+      ->check(CLI::Range(2, 8192))
+      ->capture_default_str();
+  quality_command->add_option("--max-tokens", quality->max_tokens, "Of the text")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  quality_command->add_option("--threads", quality->threads, "Compute threads; 0: all cores")
+      ->check(CLI::NonNegativeNumber);
   options->address.add_options(command);
   return [=] {
     if (list_command->parsed()) return list(*options);
     if (register_command->parsed()) return register_model(*options);
+    if (quality_command->parsed()) return measure_quality(*quality);
     return inspect(*options);
   };
 }
