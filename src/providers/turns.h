@@ -32,8 +32,9 @@ struct Block {
 
 struct Turn {
   bool assistant = false;
-  std::vector<Block> blocks;      // never empty; a user's: tool results first
-  std::string thinking_blocks;    // assistant: JSON text of an array, replayed, in any provider's form
+  std::vector<Block> blocks;  // never empty; a user's: tool results first
+  std::string
+      thinking_blocks;  // assistant: JSON text of an array, replayed, in any provider's form
   std::string reasoning_content;  // assistant: replayed text without signature; mostly empty
 };
 
