@@ -38,14 +38,14 @@ class DialectsTest : public ExternalTest {
 
 TEST_F(DialectsTest, ATokenThatIsRefusedIsRenewedOnce) {
   publish({endpoint("gpt", {azure()})});
-  auto tokens = std::make_shared<int>(0);
-  auto good = std::make_shared<std::string>("t1");
+  auto tokens = std::make_shared<std::atomic<int>>(0);
+  auto good = std::make_shared<std::atomic<int>>(1);
   provider_->answer([=](const http::Request& request) {
     if (request.path == "/token") {
       return FakeProvider::Told{FakeProvider::json(R"({"expires_in":3599,"access_token":"t)" +
                                                    std::to_string(++*tokens) + R"("})")};
     }
-    if (request.headers.get("authorization") != "Bearer " + *good) {
+    if (request.headers.get("authorization") != "Bearer t" + std::to_string(*good)) {
       return FakeProvider::Told{FakeProvider::json(
           R"({"error":{"code":"401","message":"The token is not valid."}})", 401)};
     }
@@ -54,10 +54,10 @@ TEST_F(DialectsTest, ATokenThatIsRefusedIsRenewedOnce) {
   EXPECT_EQ(chat().status, 200);
   EXPECT_EQ(chat().status, 200);
   EXPECT_EQ(*tokens, 1);
-  *good = "t2";
+  *good = 2;
   EXPECT_EQ(chat().status, 200);
   EXPECT_EQ(*tokens, 2);
-  *good = "never";
+  *good = 99;
   const Reply refused = chat();
   EXPECT_EQ(refused.status, 502);
   EXPECT_EQ(code(refused), "provider_authentication_failed");
@@ -96,7 +96,7 @@ TEST_F(DialectsTest, RequestsToBedrockAreSigned) {
 TEST_F(DialectsTest, AnExpiredRoleIsTakenOnAgain) {
   publish({endpoint("gpt", {bedrock({{"aws_role_arn", "arn:aws:iam::1:role/r"},
                                      {"sts_endpoint_override", provider_->url()}})})});
-  auto roles = std::make_shared<int>(0);
+  auto roles = std::make_shared<std::atomic<int>>(0);
   provider_->answer([=](const http::Request& request) {
     if (request.path == "/") {
       http::Response response;

@@ -22,9 +22,10 @@ class FakeProvider {
       : secure_(tls.has_value()) {
     for (const char* path :
          {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages",
-          "/v1/messages/count_tokens", "/v1/responses", "/v2/embed", "/token", "/", "/v1/chat",
-          "/studio/v1/j2-mid/complete", "/openai/deployments/{d}/chat/completions",
-          "/model/{m}/invoke", "/model/{m}/invoke-with-response-stream"}) {
+          "/v1/messages/count_tokens", "/v1/responses", "/openai/v1/responses", "/v2/embed",
+          "/token", "/", "/v1/chat", "/studio/v1/j2-mid/complete",
+          "/openai/deployments/{d}/chat/completions", "/model/{m}/invoke",
+          "/model/{m}/invoke-with-response-stream"}) {
       router_.add("POST", path, [this](http::Request r) { return handle(std::move(r)); });
     }
     for (const char* path : {"/image", "/elsewhere"}) {

@@ -182,6 +182,19 @@ TEST_F(OtherApisTest, Responses) {
   EXPECT_EQ(post("/v1/responses", R"({"model":"local","input":"status 503"})").status, 503);
 }
 
+TEST_F(OtherApisTest, ResponsesOfAzure) {
+  publish({endpoint("azure", {external("z", {{"openai_api_type", "azure"},
+                                             {"openai_api_base", "https://x.openai.azure.com/"},
+                                             {"openai_api_version", "2024-10-21"},
+                                             {"openai_deployment_name", "dep"}})})});
+  in_turn({[] { return FakeProvider::json(R"({"id":"resp_1","status":"completed"})"); }});
+  const Reply reply = post("/v1/responses", R"({"model":"azure","input":"hi"})");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(provider_->last().path, "/openai/v1/responses");
+  EXPECT_EQ(provider_->last().headers.get("api-key"), kKey);
+  EXPECT_EQ(provider_->last().body, R"({"model":"dep","input":"hi"})");
+}
+
 TEST_F(OtherApisTest, ResponseStreams) {
   const std::vector<std::string> pieces = {
       "event: response.created\ndata: {\"type\":\"response.created\"}\n\n",

@@ -26,7 +26,15 @@ bool is_azure(const catalog::ExternalModel& model) {
 std::string path_of(const catalog::ExternalModel& model, Surface surface) {
   if (surface == Surface::kMessages) return "/v1/messages";
   if (surface == Surface::kCountTokens) return "/v1/messages/count_tokens";
-  return "/responses";
+  // Azure has it on the surface that needs no version; the base may name that one already.
+  const bool at_root =
+      is_azure(model) && !dialect_of(model).base_url(model).ends_with("/openai/v1");
+  return at_root ? "/openai/v1/responses" : "/responses";
+}
+
+// Azure's models go by the names of their deployments.
+std::string model_name(const catalog::ExternalModel& model) {
+  return is_azure(model) ? std::string(model.option("openai_deployment_name")) : model.name;
 }
 
 // The body with another model's name; all else as it came, byte for byte.
@@ -255,7 +263,7 @@ bool speaks(const catalog::ServedEntity& entity, Surface surface) {
     case Surface::kCountTokens:
       return model.provider == "anthropic";
     case Surface::kResponses:
-      return model.provider == "openai" && !is_azure(model);
+      return model.provider == "openai";
     case Surface::kOurs:
       break;
   }
@@ -281,7 +289,7 @@ http::asio::awaitable<VerbatimAnswer> call_verbatim(http::Client& client, Creden
   if (surface != Surface::kResponses && !call.request.headers.get("anthropic-version")) {
     headers.emplace_back("anthropic-version", kAnthropicVersion);
   }
-  const std::string body = renamed(call.request.body, model.name);
+  const std::string body = renamed(call.request.body, model_name(model));
   const int retries =
       call.retry ? static_cast<int>(parse_int(model.option("max_retries")).value_or(2)) : 0;
   for (int tried = 1;; ++tried) {

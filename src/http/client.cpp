@@ -133,6 +133,12 @@ class TlsSessions {
 struct Connection {
   Connection(Socket socket, const Origin& target)
       : transport(std::move(socket)), origin(name_of(target)), key(pool_key(target)) {}
+  ~Connection() {
+    // OpenSSL takes a session for spoilt whose connection ends without a farewell; ours mostly do.
+    if (auto* tls = transport.tls()) {
+      SSL_set_shutdown(tls->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+  }
 
   // A moment to be cut at. Written by the request, read by the watch.
   std::atomic<Clock::rep> deadline{kNever};

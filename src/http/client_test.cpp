@@ -3,8 +3,10 @@
 #include <sys/un.h>
 
 #include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <mutex>
 
@@ -12,6 +14,7 @@
 #include "http/test_certificate.h"
 #include "http/test_support.h"
 #include "http/timeout.h"
+#include "http/tls.h"
 
 namespace tessera::http {
 namespace {
@@ -428,7 +431,10 @@ class TunnelProxy {
     done_.wait();
   }
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
-  std::string head() const { return head_; }  // once a request went through
+  std::string head() const {  // once a request went through
+    std::lock_guard lock(mutex_);
+    return head_;
+  }
 
  private:
   using Tcp = asio::ip::tcp;
@@ -443,7 +449,10 @@ class TunnelProxy {
           co_await client->async_read_some(asio::mutable_buffer(&byte, 1), asio::use_awaitable);
           head += byte;
         }
-        head_ = head;
+        {
+          std::lock_guard lock(mutex_);
+          head_ = head;
+        }
         auto upstream = std::make_shared<Tcp::socket>(acceptor_.get_executor());
         const Tcp::endpoint endpoint(asio::ip::address_v4::loopback(), target_);
         co_await upstream->async_connect(endpoint, asio::use_awaitable);
@@ -473,6 +482,7 @@ class TunnelProxy {
   }
 
   std::uint16_t target_;
+  mutable std::mutex mutex_;  // guards head_
   std::string head_;
   Tcp::acceptor acceptor_;
   std::vector<std::shared_ptr<Tcp::socket>> open_;
@@ -511,6 +521,58 @@ TEST_F(HttpClient, TlsThroughAProxy) {
   const Error refused = failure_of(request);
   EXPECT_EQ(refused.code, "upstream_unreachable");
   EXPECT_NE(refused.message.find("407"), std::string::npos) << refused.message;
+}
+
+// A TLS server that answers one request per connection and notes whether it took a session up.
+class ResumingServer {
+ public:
+  explicit ResumingServer(const TlsFiles& files, int connections)
+      : context_(make_server_tls(files)), acceptor_(io_, {asio::ip::address_v4::loopback(), 0}) {
+    thread_ = std::thread([this, connections] {
+      for (int i = 0; i < connections; ++i) serve_one();
+    });
+  }
+  ~ResumingServer() { thread_.join(); }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  int resumed() const { return resumed_; }
+
+ private:
+  void serve_one() {
+    boost::system::error_code error;
+    asio::ssl::stream<asio::ip::tcp::socket> stream(io_, context_);
+    acceptor_.accept(stream.next_layer(), error);
+    stream.handshake(asio::ssl::stream_base::server, error);
+    if (error) return;
+    if (SSL_session_reused(stream.native_handle()) == 1) ++resumed_;
+    std::string head;
+    char byte = 0;
+    while (!error && !head.ends_with("\r\n\r\n")) {
+      stream.read_some(asio::mutable_buffer(&byte, 1), error);
+      head += byte;
+    }
+    const std::string answer =
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+    asio::write(stream, asio::buffer(answer), error);
+    stream.shutdown(error);
+  }
+
+  asio::io_context io_;
+  asio::ssl::context context_;
+  asio::ip::tcp::acceptor acceptor_;
+  std::atomic<int> resumed_{0};
+  std::thread thread_;
+};
+
+TEST_F(HttpClient, TlsSessionsAreTakenUpAgain) {
+  TempFolder folder;
+  const TlsFiles files = make_certificate(folder.path);
+  ResumingServer server(files, 3);
+  client({.ca_file = files.certificate_pem_path});
+  ClientRequest request = to(server.port());
+  request.origin.scheme = "https";
+  request.origin.host = "localhost";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(run(request).body, "ok");
+  EXPECT_EQ(server.resumed(), 2);
 }
 
 TEST_F(HttpClient, DroppedBodyClosesTheConnection) {
