@@ -49,7 +49,7 @@ def failed_tests(binary, tests):
     ran = re.search(r"^\[=+\] (\d+) tests? from .* ran\.", done.stdout, re.M)
     if ran is None:
         return [f"(left with {done.returncode})"], 0
-    return sorted(set(re.findall(r"^\[  FAILED  \] ([^ ,]+\.[^ ,]+)", done.stdout, re.M))), int(ran.group(1))
+    return sorted(set(re.findall(r"^\[  FAILED  \] ([^\s,]+\.[^\s,]+)", done.stdout, re.M))), int(ran.group(1))
 
 
 def put(mutation):
