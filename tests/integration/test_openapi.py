@@ -143,8 +143,18 @@ def example_values(server):
             "model": entity["entity_name"], "version": entity["entity_version"], "id": CHAT}
 
 
+@pytest.fixture(scope="module")
+def secret(server):
+    """The one that the document's examples speak of."""
+    base = "/api/2.0/secrets"
+    assert server.post(f"{base}/scopes/create", {"scope": "llm"}).status_code == 200
+    assert server.post(f"{base}/put", {"scope": "llm", "key": "anthropic", "string_value": "sk"}).status_code == 200
+    yield
+    assert server.post(f"{base}/scopes/delete", {"scope": "llm"}).status_code == 200
+
+
 @pytest.mark.parametrize("path, method, operation, parameters", [p for p in ALL if p.values[1] == "get"])
-def test_answers_match_their_schemas(server, path, method, operation, parameters):
+def test_answers_match_their_schemas(server, secret, path, method, operation, parameters):
     values = example_values(server)
     if "/catalogs/" in path:
         values["name"] = values["full_name"].split(".")[0]
@@ -154,6 +164,52 @@ def test_answers_match_their_schemas(server, path, method, operation, parameters
     answer = server.get(url, params=query)
     assert answer.status_code == 200 or "{alias}" in path, answer.text
     check_answer(operation, answer)
+
+
+def test_external_models_are_answered_as_documented(server, secret):
+    operations = DOCUMENT["paths"]["/api/2.0/serving-endpoints"]
+    body = operations["post"]["requestBody"]["content"]["application/json"]["examples"]["externalModel"]["value"]
+    made = server.post("/api/2.0/serving-endpoints", body)
+    try:
+        assert made.status_code == 200, made.text
+        check_answer(operations["post"], made)
+        entities = made.json()["config"]["served_entities"]
+        assert [list(entity["external_model"]) for entity in entities] == [
+            ["provider", "name", "task", "anthropic_config"], ["provider", "name", "task", "openai_config"]]
+        listed = server.get("/api/2.0/serving-endpoints")
+        check_answer(operations["get"], listed)
+        check_answer(DOCUMENT["paths"]["/api/2.0/serving-endpoints/{name}"]["get"],
+                     server.get(f"/api/2.0/serving-endpoints/{body['name']}"))
+    finally:
+        requests.delete(f"{server.url}/api/2.0/serving-endpoints/{body['name']}", headers=server.headers, timeout=30)
+
+
+def test_every_setting_of_external_models_is_documented(server):
+    """The document's settings are those of the server, field by field."""
+    told = server.get("/api/2.0/tessera/external-models").json()
+    schemas = DOCUMENT["components"]["schemas"]
+    objects = {name: resolve(node) for part in schemas["ExternalModelInput"]["allOf"]
+               for name, node in part["properties"].items()}
+    assert set(objects) == {provider["config_object"] for provider in told["providers"]}
+    assert set(schemas["ExternalProvider"]["enum"]) == {provider["name"] for provider in told["providers"]}
+
+    def flat(properties):
+        for name, node in properties.items():
+            inner = node.get("properties")
+            yield from ((f"{name}.{member}", schema) for member, schema in inner.items()) if inner else [(name, node)]
+
+    def check(fields, properties):
+        documented = dict(flat(properties))
+        wanted = set()
+        for field in fields:
+            wanted |= {field["name"], field["name"] + "_plaintext"} if field.get("secret") else {field["name"]}
+            if "choices" in field:
+                assert documented[field["name"]]["enum"] == field["choices"]
+        assert set(documented) == wanted
+
+    for provider in told["providers"]:
+        check(provider["fields"], objects[provider["config_object"]]["allOf"][1]["properties"])
+    check(told["common_fields"], schemas["CommonExternalFields"]["properties"])
 
 
 def query_examples():
@@ -194,7 +250,7 @@ def test_what_is_documented_as_refused_is_refused(server, field, value):
 @pytest.mark.parametrize("method, path", [
     ("GET", "/serving-endpoints"), ("GET", "/openapi.yaml"), ("GET", "/api/2.0/clusters/list"),
     ("POST", "/v1/audio/speech"), ("POST", f"/serving-endpoints/{EMBED}/tokenize"),
-    ("GET", "/api/2.0/secrets/scopes/list"),
+    ("GET", "/api/2.0/secrets/scopes"),
 ])
 def test_undocumented_paths_are_not_found(server, method, path):
     answer = requests.request(method, server.url + path, headers=server.headers, timeout=30)
