@@ -86,3 +86,24 @@ def test_the_bound_is_that_of_the_run_time_format(model):
         assert wide.metric("tessera_weight_bytes") > 5 * stored.metric("tessera_weight_bytes")
         wide.complete(prompt="The capital of France is", max_tokens=8, temperature=0, ignore_eos=True)
         assert wide.memory("VmHWM") <= wide.allowed()
+
+
+def test_a_served_entity_chooses_its_weights(server):
+    """environment_vars of a served entity reach its worker: TESSERA_WEIGHTS is --weights."""
+    def body(name, weights):
+        return {"name": name, "config": {"served_entities": [{
+            "name": "small", "entity_name": "system.ai.smollm2_135m_instruct", "entity_version": "1",
+            "environment_vars": {"TESSERA_WEIGHTS": weights}}]}}
+
+    assert server.post("/api/2.0/serving-endpoints", body("in-int4", "int4")).status_code == 200
+    try:
+        support.wait_until(lambda: server.endpoint("in-int4")["state"]["ready"] == "READY", 60, "READY")
+        pids = server.worker_pids("smollm2_135m_instruct")
+        held = {open(f"/proc/{pid}/environ").read().count("TESSERA_WEIGHTS=int4") for pid in pids}
+        assert held == {0, 1}  # the default endpoint's worker, and this one
+        answer = server.post("/serving-endpoints/in-int4/invocations",
+                             {"prompt": "The capital of France is", "max_tokens": 4})
+        assert answer.status_code == 200, answer.text
+    finally:
+        requests.delete(f"{server.url}/api/2.0/serving-endpoints/in-int4", headers=server.headers,
+                        timeout=60)
