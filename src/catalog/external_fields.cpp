@@ -39,6 +39,7 @@ constexpr ExternalField kBedrock[] = {
     {"aws_access_key_id", kSecret},
     {"aws_secret_access_key", kSecret},
     {"aws_session_token", kSecret},
+    {"bedrock_api_key", kSecret},  // instead of signing
     {"instance_profile_arn"},
     {"uc_service_credential_name"},
     {"aws_role_arn"},
