@@ -266,12 +266,12 @@ class Check {
     require("aws_region");
     require("bedrock_provider");
     const bool keys = has("aws_access_key_id") || has("aws_secret_access_key");
-    const int ways =
-        int{keys} + int{has("instance_profile_arn")} + int{has("uc_service_credential_name")};
+    const int ways = int{keys} + int{has("bedrock_api_key")} + int{has("instance_profile_arn")} +
+                     int{has("uc_service_credential_name")};
     if (ways != 1) {
       invalid(provider_.config_object,
               "want exactly one of aws_access_key_id with aws_secret_access_key, "
-              "instance_profile_arn, and uc_service_credential_name.");
+              "bedrock_api_key, instance_profile_arn, and uc_service_credential_name.");
     }
     if (keys) {
       require("aws_access_key_id");

@@ -43,6 +43,8 @@ TEST(ExternalFields, WhatEachProviderNeeds) {
              {"bedrock_provider", "cohere"},
              {"instance_profile_arn", "arn:aws:iam::1:role/r"}},
             {}),
+      model("amazon-bedrock", {{"aws_region", "eu-west-1"}, {"bedrock_provider", "amazon"}},
+            {{"bedrock_api_key", kKey}}),
       model("google-cloud-vertex-ai", {{"project_id", "p"}, {"region", "r"}},
             {{"private_key", kKey}}),
       model("databricks-model-serving", {{"databricks_workspace_url", "https://w.example"}},
