@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
-targets=(gguf safetensors tokenizer_json tokenizer_model jinja sse http api aws_event_stream providers)
+targets=(gguf safetensors config tokenizer_json tokenizer_model jinja sse json_stream http api
+  aws_event_stream providers)
 scripts/build.sh fuzz "${targets[@]/#/fuzz_}"
 
 fuzz_one() {
