@@ -1,11 +1,11 @@
 // Requests at a fixed rate (or as fast as they are answered) over keep-alive connections.
 //
 //   rate_load --target http://127.0.0.1:PORT | unix:PATH  --path /v1/chat/completions
-//             [--rate R] [--connections C] [--seconds S] [--token T] [--stream]
+//             [--rate R] [--connections C] [--seconds S] [--token T] [--stream | --body FILE]
 //
 // With a rate the load is open: a request's latency counts from the moment it was due, so a slow
 // server cannot hide by delaying the next request. One JSON line on stdout, times in microseconds:
-// for a stream, first_* is the time to the first event.
+// for a stream, first_* is the time to the first event and pieces the chunks of an answer.
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
@@ -24,6 +24,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -36,6 +37,7 @@ using Socket = asio::generic::stream_protocol::socket;
 
 struct Options {
   std::string target, path = "/v1/chat/completions", token;
+  std::string body;  // empty: a small chat
   double rate = 0;
   int connections = 16;
   double seconds = 3;
@@ -45,10 +47,12 @@ struct Options {
 class Load {
  public:
   explicit Load(Options options) : options_(std::move(options)) {
-    const std::string body =
-        std::string(
-            R"({"model":"bench","messages":[{"role":"user","content":"Capital of Peru?"}],)") +
-        R"("max_tokens":64,"temperature":0,"stream":)" + (options_.stream ? "true}" : "false}");
+    std::string body = options_.body;
+    if (body.empty()) {
+      body = R"({"model":"bench","messages":[{"role":"user","content":"Capital of Peru?"}],)"
+             R"("max_tokens":64,"temperature":0,"stream":)";
+      body += options_.stream ? "true}" : "false}";
+    }
     request_ = "POST " + options_.path + " HTTP/1.1\r\nHost: localhost\r\n";
     if (!options_.token.empty()) request_ += "Authorization: Bearer " + options_.token + "\r\n";
     request_ += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
@@ -66,9 +70,9 @@ class Load {
     const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     std::printf(
         "{\"answers\":%zu,\"errors\":%d,\"per_second\":%.1f,\"p50\":%.1f,\"p90\":%.1f,"
-        "\"p99\":%.1f,\"first_p50\":%.1f,\"first_p99\":%.1f}\n",
+        "\"p99\":%.1f,\"first_p50\":%.1f,\"first_p99\":%.1f,\"pieces\":%zu}\n",
         whole_.size(), errors_, whole_.size() / seconds, at(whole_, 50), at(whole_, 90),
-        at(whole_, 99), at(first_, 50), at(first_, 99));
+        at(whole_, 99), at(first_, 50), at(first_, 99), pieces_);
     return errors_ == 0 && !whole_.empty() ? 0 : 1;
   }
 
@@ -142,13 +146,15 @@ class Load {
     }
     if (buffer.empty()) co_await more(1);
     const auto first = Clock::now();
-    while (true) {  // chunked
+    for (std::size_t pieces = 0;; ++pieces) {  // chunked
       std::size_t line;
       while ((line = buffer.find("\r\n")) == std::string::npos) co_await more(buffer.size() + 1);
       const std::size_t size = std::stoul(buffer.substr(0, line), nullptr, 16);
       co_await more(line + 2 + size + 2);
       buffer.erase(0, line + 2 + size + 2);
-      if (size == 0) co_return first;
+      if (size > 0) continue;
+      pieces_ = pieces;
+      co_return first;
     }
   }
 
@@ -168,6 +174,7 @@ class Load {
   Clock::time_point begin_, end_;
   std::int64_t next_ = 0;
   int errors_ = 0;
+  std::size_t pieces_ = 0;  // of the latest stream
   std::vector<double> whole_, first_;
 };
 
@@ -183,7 +190,10 @@ int main(int argc, char** argv) {
       options.path = value();
     else if (!std::strcmp(argv[i], "--token"))
       options.token = value();
-    else if (!std::strcmp(argv[i], "--rate"))
+    else if (!std::strcmp(argv[i], "--body")) {
+      std::ifstream file(value(), std::ios::binary);
+      options.body.assign(std::istreambuf_iterator<char>(file), {});
+    } else if (!std::strcmp(argv[i], "--rate"))
       options.rate = std::stod(value());
     else if (!std::strcmp(argv[i], "--connections"))
       options.connections = std::stoi(value());
