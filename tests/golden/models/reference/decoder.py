@@ -155,6 +155,11 @@ def make_all():
     llama("llama-33-mha", 53, rope_theta=500.0, num_attention_heads=7, num_key_value_heads=7,
           hidden_size=56, intermediate_size=75, rope_scaling=LLAMA3)
 
+    # Yarn whose bands begin and end between two frequencies.
+    llama("llama-yarn-wide", 54, hidden_size=48, head_dim=24, num_attention_heads=4,
+          num_key_value_heads=2, num_hidden_layers=2, max_position_embeddings=2048, rope_scaling={
+              "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512})
+
     mistral("mistral-w", 61)
     mistral("mistral-full", 62, sliding_window=None, num_key_value_heads=8, intermediate_size=75)
     # The window of one token, and windows around the size of a KV block.
