@@ -2,7 +2,8 @@
 """Writes the checklist of docs/providers.md from the golden folders: what is proven, and how often.
 
 Every folder of tests/golden/<dialect> is a case (see src/providers/golden_test.cpp); a row counts
-the cases of its provider and task. Exits with 1 when a cell that must be proven is empty. --check
+the cases of its provider and task. Exits with 1 when a cell that must be proven is empty, or
+a known trap (provider_traps.json) has lost its test. --check
 writes nothing: counts that have grown since are no failure.
 """
 import argparse
@@ -183,6 +184,15 @@ def table(cases):
     return "\n".join(lines), empty
 
 
+def unproven_traps():
+    """Proofs of tests/golden/provider_traps.json that exist neither as a folder nor as a test."""
+    tests = set()
+    for path in [*ROOT.glob("src/*/*_test.cpp"), *ROOT.glob("tests/integration/test_*.py")]:
+        tests |= set(re.findall(r"^(?:TEST(?:_[FP])?\(\w+, |def )(\w+)", path.read_text(), re.M))
+    proofs = [p for trap in read_json(GOLDEN / "provider_traps.json") for p in trap["proof"]]
+    return [p for p in proofs if not ((GOLDEN / p).is_dir() if "/" in p else p in tests)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
@@ -194,9 +204,12 @@ def main():
     wanted = f"{before}{BEGIN}\n{made}\n{END}{after}"
     for cell in empty:
         print(f"no golden case for {cell}", file=sys.stderr)
+    unproven = unproven_traps()
+    for proof in unproven:
+        print(f"provider_traps.json: no golden case or test {proof}", file=sys.stderr)
     if not check:
         DOCUMENT.write_text(wanted)
-    sys.exit(1 if empty else 0)
+    sys.exit(1 if empty or unproven else 0)
 
 
 if __name__ == "__main__":
