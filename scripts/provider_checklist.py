@@ -3,7 +3,7 @@
 
 Every folder of tests/golden/<dialect> is a case (see src/providers/golden_test.cpp); a row counts
 the cases of its provider and task. Exits with 1 when a cell that must be proven is empty, or
-a known trap (provider_traps.json) has lost its test. --check
+a known trap (provider_traps/traps.json) has lost its test. --check
 writes nothing: counts that have grown since are no failure.
 """
 import argparse
@@ -189,7 +189,7 @@ def unproven_traps():
     tests = set()
     for path in [*ROOT.glob("src/*/*_test.cpp"), *ROOT.glob("tests/integration/test_*.py")]:
         tests |= set(re.findall(r"^(?:TEST(?:_[FP])?\(\w+, |def )(\w+)", path.read_text(), re.M))
-    proofs = [p for trap in read_json(GOLDEN / "provider_traps.json") for p in trap["proof"]]
+    proofs = [p for trap in read_json(GOLDEN / "provider_traps/traps.json") for p in trap["proof"]]
     return [p for p in proofs if not ((GOLDEN / p).is_dir() if "/" in p else p in tests)]
 
 
@@ -206,7 +206,7 @@ def main():
         print(f"no golden case for {cell}", file=sys.stderr)
     unproven = unproven_traps()
     for proof in unproven:
-        print(f"provider_traps.json: no golden case or test {proof}", file=sys.stderr)
+        print(f"provider_traps: no golden case or test {proof}", file=sys.stderr)
     if not check:
         DOCUMENT.write_text(wanted)
     sys.exit(1 if empty or unproven else 0)
