@@ -2,6 +2,7 @@
 // never at the same time. The endpoint table and the database belong to it.
 #pragma once
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,10 +20,14 @@ namespace asio = boost::asio;
 
 class ControlThread {
  public:
-  // Management gives way to serving: where both want a core, requests come first. (Linux keeps
-  // priorities per thread.)
+  // Management gives way to serving: where both want a core, requests come first, and a thread of
+  // SCHED_BATCH does not push another off its core by waking up. (Linux keeps both per thread.)
   ControlThread() {
-    post([] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice); });
+    post([] {
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+      const sched_param none{};
+      ::sched_setscheduler(0, SCHED_BATCH, &none);
+    });
   }
 
   // Runs `work` there and resumes the caller on its own executor; exceptions travel along. `work`
