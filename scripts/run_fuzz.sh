@@ -15,7 +15,7 @@ fuzz_one() {
   local dictionary=()
   [ -f "tests/fuzz/$name.dict" ] && dictionary=(-dict="tests/fuzz/$name.dict")
   # New inputs go to the build folder; the committed corpus is read only.
-  if build/fuzz/tests/fuzz/fuzz_"$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+  if build/fuzz/tests/fuzz/fuzz_"$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
     -artifact_prefix="$found/crash-" "${dictionary[@]}" "$found" "tests/fuzz/corpus/$name" \
     >"build/fuzz/$name.log" 2>&1; then
     echo "fuzz $name: $(grep -E '^Done' "build/fuzz/$name.log" || tail -n 1 "build/fuzz/$name.log")"

@@ -47,7 +47,7 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // Throws Error(kBadMessage) for raise_exception(msg), Error(kBadValue) for run-time errors and
-  // limits (template 1 MiB, output 64 MiB, 10^6 loop iterations, recursion 64, 10 seconds of one
+  // limits (template 1 MiB, output 64 MiB, 10^6 loop iterations, recursion 64, 3 seconds of one
   // core).
   RenderedPrompt render(const ChatTemplateInput& input) const;
 

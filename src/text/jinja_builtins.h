@@ -39,7 +39,7 @@ class Budget {
   static constexpr std::uint64_t kMaxWork = 50'000'000, kMaxMemory = 256u << 20;
   // Units are only about equal in time, so the clock is a second bound.
   static constexpr std::uint64_t kWorkBetweenLooks = 1 << 16;
-  static constexpr double kMaxSeconds = 10;
+  static constexpr double kMaxSeconds = 3;
   std::uint64_t work_ = 0, memory_ = 0, work_at_last_look_ = 0;
   double begin_s_;  // this thread's processor time
   int calls_ = 0;
