@@ -130,25 +130,7 @@ WireRequest embeddings_to_wire(const api::EmbeddingRequest& request, const Conte
 
 // --- From the wire ---
 
-api::ChatResponse chat_from_wire(const WireResponse& wire, const Memo& memo) {
-  return like_chat(wire, memo, kAnswer);
-}
-
-std::unique_ptr<ChatDecoder> chat_stream(const Memo& memo) {
-  return like_chat_stream(memo, kAnswer);
-}
-
-api::CompletionResponse completions_from_wire(const WireResponse& wire, const Memo& memo) {
-  return like_completion(wire, memo, kAnswer);
-}
-
-std::unique_ptr<CompletionDecoder> completions_stream(const Memo& memo) {
-  return like_completion_stream(memo, kAnswer);
-}
-
-api::EmbeddingResponse embeddings_from_wire(const WireResponse& wire, const Memo& memo) {
-  return like_embeddings(wire, memo, kAnswer);
-}
+using Read = LikeReaders<kAnswer>;
 
 // The message may be the text of the error body of the provider behind it.
 std::string unwrapped(const std::string& message) {
@@ -179,9 +161,9 @@ constinit const Provider kDatabricks = {
     .name = "databricks-model-serving",
     .base_url = base_url,
     .auth = auth,
-    .chat = {chat_to_wire, chat_from_wire, chat_stream},
-    .completions = {completions_to_wire, completions_from_wire, completions_stream},
-    .embeddings = {embeddings_to_wire, embeddings_from_wire, like_max_inputs},
+    .chat = {chat_to_wire, Read::chat, Read::chat_stream},
+    .completions = {completions_to_wire, Read::completion, Read::completion_stream},
+    .embeddings = {embeddings_to_wire, Read::embeddings, like_max_inputs},
     .from_error = from_error,
 };
 

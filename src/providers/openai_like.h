@@ -68,6 +68,26 @@ api::EmbeddingResponse like_embeddings(const WireResponse& wire, const Memo& mem
 std::unique_ptr<ChatDecoder> like_chat_stream(const Memo& memo, const LikeAnswer& like);
 std::unique_ptr<CompletionDecoder> like_completion_stream(const Memo& memo, const LikeAnswer& like);
 
+// The same as the functions of a Provider's table.
+template <const LikeAnswer& kLike>
+struct LikeReaders {
+  static api::ChatResponse chat(const WireResponse& wire, const Memo& memo) {
+    return like_chat(wire, memo, kLike);
+  }
+  static std::unique_ptr<ChatDecoder> chat_stream(const Memo& memo) {
+    return like_chat_stream(memo, kLike);
+  }
+  static api::CompletionResponse completion(const WireResponse& wire, const Memo& memo) {
+    return like_completion(wire, memo, kLike);
+  }
+  static std::unique_ptr<CompletionDecoder> completion_stream(const Memo& memo) {
+    return like_completion_stream(memo, kLike);
+  }
+  static api::EmbeddingResponse embeddings(const WireResponse& wire, const Memo& memo) {
+    return like_embeddings(wire, memo, kLike);
+  }
+};
+
 Error like_error(std::string_view provider, const WireResponse& wire);
 // In a stream.
 Error like_stream_error(std::string_view provider, std::string_view payload);
