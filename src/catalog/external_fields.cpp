@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "catalog/secret.h"
 
 namespace tessera::catalog {
 namespace {
@@ -306,13 +307,6 @@ class Check {
   std::string_view path_;
 };
 
-bool is_name(std::string_view text, bool at_sign) {
-  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [&](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ||
-           (at_sign && c == '@');
-  });
-}
-
 }  // namespace
 
 std::span<const ExternalProvider> external_providers() { return kProviders; }
@@ -361,7 +355,7 @@ std::optional<SecretReference> parse_secret_reference(std::string_view text) {
   if (slash == std::string_view::npos) return std::nullopt;
   SecretReference reference{std::string(text.substr(0, slash)),
                             std::string(text.substr(slash + 1))};
-  if (!is_name(reference.scope, true) || !is_name(reference.key, false)) return std::nullopt;
+  if (!is_scope_name(reference.scope) || !is_secret_key(reference.key)) return std::nullopt;
   return reference;
 }
 

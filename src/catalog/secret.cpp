@@ -11,16 +11,17 @@ namespace {
 
 constexpr std::string_view kPermissions[] = {"", "READ", "WRITE", "MANAGE"};
 
-void validate(std::string_view text, std::string_view field, bool at_sign) {
-  const bool good = !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [&](char c) {
+bool is_name(std::string_view text, bool at_sign) {
+  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [&](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ||
            (at_sign && c == '@');
   });
-  if (good) return;
+}
+
+[[noreturn]] void refuse(std::string_view text, std::string_view field, std::string_view marks) {
   throw Error(ErrorKind::kInvalidParameterValue,
               std::string(field) + ": received " + quote_for_message(text) +
-                  ", want 1 to 128 letters, digits, '-', '_'" +
-                  (at_sign ? ", '.' and '@'." : " and '.'."),
+                  ", want 1 to 128 letters, digits, '-', '_'" + std::string(marks),
               std::string(field));
 }
 
@@ -47,12 +48,15 @@ SecretPermission SecretScope::permission_of(const Principal& principal) const {
   return highest;
 }
 
+bool is_scope_name(std::string_view name) { return is_name(name, true); }
+bool is_secret_key(std::string_view key) { return is_name(key, false); }
+
 void validate_scope_name(std::string_view name, std::string_view field) {
-  validate(name, field, true);
+  if (!is_scope_name(name)) refuse(name, field, ", '.' and '@'.");
 }
 
 void validate_secret_key(std::string_view key, std::string_view field) {
-  validate(key, field, false);
+  if (!is_secret_key(key)) refuse(key, field, " and '.'.");
 }
 
 }  // namespace tessera::catalog

@@ -37,7 +37,10 @@ struct SecretMetadata {
   std::int64_t last_updated_ms = 0;
 };
 
-// 1–128 of [A-Za-z0-9_.-], scopes also '@'. Throws Error(kInvalidParameterValue) naming `field`.
+// 1–128 of [A-Za-z0-9_.-], scopes also '@'.
+bool is_scope_name(std::string_view name);
+bool is_secret_key(std::string_view key);
+// Throw Error(kInvalidParameterValue) naming `field`.
 void validate_scope_name(std::string_view name, std::string_view field);
 void validate_secret_key(std::string_view key, std::string_view field);
 
