@@ -1,7 +1,7 @@
 """AI21 Labs: J2 completions and Jamba chat."""
 
 from . import checks, openai
-from .openai import _json
+from .answers import json_answer
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn
 
 J2 = {"model", "prompt", "maxTokens", "minTokens", "numResults", "temperature", "topP", "topKReturn", "stopSequences",
@@ -15,7 +15,7 @@ def j2(request):
     checks.between(body, "temperature", 0, 1)
     made = turn(request.scenario)
     reason = {"reason": "length", "length": 16} if made.finish == "length" else {"reason": "endoftext"}
-    return _json({"id": 1234, "prompt": {"text": body["prompt"], "tokens": [{}] * PROMPT_TOKENS},
+    return json_answer({"id": 1234, "prompt": {"text": body["prompt"], "tokens": [{}] * PROMPT_TOKENS},
                   "completions": [{"data": {"text": " " + made.text, "tokens": [{}] * COMPLETION_TOKENS}, "finishReason": reason}
                                   for _ in range(body.get("numResults", 1))]})
 
@@ -37,11 +37,11 @@ ERRORS = {"400": (400, "bad value"), "401": (401, "Forbidden: Bad or missing API
 
 def error(name, request):
     status, message = ERRORS[name]
-    return _json({"detail": message}, status)
+    return json_answer({"detail": message}, status)
 
 
 def refuse(refusal):
-    return _json({"detail": [{"loc": ["body"], "msg": refusal.message, "type": "value_error"}]}, refusal.status)
+    return json_answer({"detail": [{"loc": ["body"], "msg": refusal.message, "type": "value_error"}]}, refusal.status)
 
 
 ROUTES = [(r"/studio/v1/chat/completions", chat), (r"/studio/v1/([^/]+)/complete", complete),

@@ -3,8 +3,8 @@
 import json
 
 from . import checks
+from .answers import Answer, json_answer
 from .checks import Refusal
-from .openai import _answer, _json
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn
 
 MESSAGES = {"model", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "stream",
@@ -89,7 +89,7 @@ def events(request, model):
 
 def _sse(values):
     frames = [f"event: {value['type']}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n".encode() for value in values]
-    return _answer(frames=frames, content_type="text/event-stream", garbage=b"event: content_block_delta\ndata: {\"ty\n\n",
+    return Answer(frames=frames, content_type="text/event-stream", garbage=b"event: content_block_delta\ndata: {\"ty\n\n",
                    overload=f"event: error\ndata: {json.dumps(OVERLOADED)}\n\n".encode())
 
 
@@ -107,12 +107,12 @@ def messages(request):
     body = request.json
     checks.required(body, "model")
     check_messages(body)
-    return _sse(events(request, body["model"])) if body.get("stream") else _json(message(request, body["model"]), headers={"request-id": "req_mock"})
+    return _sse(events(request, body["model"])) if body.get("stream") else json_answer(message(request, body["model"]), headers={"request-id": "req_mock"})
 
 
 def count_tokens(request):
     _authenticate(request)
-    return _json({"input_tokens": PROMPT_TOKENS})
+    return json_answer({"input_tokens": PROMPT_TOKENS})
 
 
 def completion_parts(request):
@@ -131,7 +131,7 @@ def completion_parts(request):
 def complete(request):
     _authenticate(request)
     whole, parts = completion_parts(request)
-    return _sse(parts) if request.json.get("stream") else _json(whole)
+    return _sse(parts) if request.json.get("stream") else json_answer(whole)
 
 
 ERRORS = {"400": (400, "invalid_request_error", "bad value"), "401": (401, "authentication_error", "invalid x-api-key"),
@@ -144,13 +144,13 @@ ERRORS = {"400": (400, "invalid_request_error", "bad value"), "401": (401, "auth
 
 def error(name, request):
     status, kind, text = ERRORS[name]
-    return _json({"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_01"}, status,
+    return json_answer({"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_01"}, status,
                  headers={"request-id": "req_01", **({"retry-after": "0"} if name == "429" else {})})
 
 
 def refuse(refusal):
     kind = "authentication_error" if refusal.status == 401 else "invalid_request_error"
-    return _json({"type": "error", "error": {"type": kind, "message": refusal.message}}, refusal.status)
+    return json_answer({"type": "error", "error": {"type": kind, "message": refusal.message}}, refusal.status)
 
 
 ROUTES = [(r"/v1/messages", messages), (r"/v1/messages/count_tokens", count_tokens), (r"/v1/complete", complete)]

@@ -8,8 +8,8 @@ import urllib.parse
 import zlib
 
 from . import ai21, anthropic, checks, cohere
+from .answers import Answer, json_answer
 from .checks import SESSION, Refusal
-from .openai import _answer, _json
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn, vector
 
 COUNTS = {"x-amzn-requestid": "rq-1", "x-amzn-bedrock-input-token-count": str(PROMPT_TOKENS),
@@ -35,7 +35,7 @@ def frame(kind, name, payload):
 def _stream(frames):
     broken = bytearray(frames[-1])
     broken[-1] ^= 1  # a wrong checksum
-    return _answer(frames=frames, content_type="application/vnd.amazon.eventstream", headers={"x-amzn-bedrock-content-type": "application/json"},
+    return Answer(frames=frames, content_type="application/vnd.amazon.eventstream", headers={"x-amzn-bedrock-content-type": "application/json"},
                    garbage=bytes(broken), overload=frame("exception", "throttlingException", b'{"message":"slow down"}'))
 
 
@@ -78,7 +78,7 @@ def invoke(request, quoted, stream):
         checks.members(body, cohere.EMBED - {"model"})
         if len(body["texts"]) > 96 or isinstance(body.get("embedding_types", []), str):
             raise Refusal(400, "Malformed input request", "ValidationException")
-        return _json({"id": "e-1", "texts": body["texts"], "embeddings": [vector(t) for t in body["texts"]],
+        return json_answer({"id": "e-1", "texts": body["texts"], "embeddings": [vector(t) for t in body["texts"]],
                       "response_type": "embeddings_floats"}, headers=COUNTS)
     elif "cohere.command-r" in model:
         cohere.check_v1(body, COHERE)
@@ -94,11 +94,11 @@ def invoke(request, quoted, stream):
         return answer
     elif "embed" in model:
         checks.members(body, {"inputText", "dimensions", "normalize", "embeddingTypes"})
-        return _json({"embedding": vector(body["inputText"]), "inputTextTokenCount": 7}, headers={**COUNTS, "x-amzn-bedrock-input-token-count": "7"})
+        return json_answer({"embedding": vector(body["inputText"]), "inputTextTokenCount": 7}, headers={**COUNTS, "x-amzn-bedrock-input-token-count": "7"})
     else:
         checks.members(body, TITAN)
         whole, parts = _titan(request)
-    return _chunks(parts) if stream else _json(whole, headers=COUNTS)
+    return _chunks(parts) if stream else json_answer(whole, headers=COUNTS)
 
 
 def _converse(request, quoted):
@@ -120,7 +120,7 @@ def converse(request, quoted):
     content = [{"reasoningContent": {"reasoningText": {"text": made.thinking, "signature": "c2ln"}}}] if made.thinking else []
     content += [{"text": made.text}] if made.text else []
     content += [{"toolUse": {"toolUseId": f"tooluse_{i}", "name": call.name, "input": call.arguments}} for i, call in enumerate(made.calls)]
-    return _json({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": STOP[made.finish], "usage": USAGE,
+    return json_answer({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": STOP[made.finish], "usage": USAGE,
                   "metrics": {"latencyMs": 812}}, headers={"x-amzn-requestid": "rq-1"})
 
 
@@ -149,9 +149,9 @@ def sts(request):
     checks.sigv4(request, "sts")
     form = dict(urllib.parse.parse_qsl(request.body.decode()))
     if form.get("Action") != "AssumeRole" or "denied" in form.get("RoleArn", ""):
-        return _answer(status=403, content_type="text/xml", body=b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error><RequestId>q1</RequestId></ErrorResponse>')
+        return Answer(status=403, content_type="text/xml", body=b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error><RequestId>q1</RequestId></ErrorResponse>')
     key, secret, token = SESSION
-    return _answer(content_type="text/xml", body=f'<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROAEX:tessera</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/Infer/tessera</Arn></AssumedRoleUser><Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken><Expiration>2099-01-01T00:15:00Z</Expiration></Credentials></AssumeRoleResult><ResponseMetadata><RequestId>c6104cbe</RequestId></ResponseMetadata></AssumeRoleResponse>'.encode())
+    return Answer(content_type="text/xml", body=f'<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROAEX:tessera</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/Infer/tessera</Arn></AssumedRoleUser><Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken><Expiration>2099-01-01T00:15:00Z</Expiration></Credentials></AssumeRoleResult><ResponseMetadata><RequestId>c6104cbe</RequestId></ResponseMetadata></AssumeRoleResponse>'.encode())
 
 
 ERRORS = {"400": (400, "ValidationException", "bad value"), "401": (403, "UnrecognizedClientException", "The security token included in the request is invalid."),
@@ -165,12 +165,12 @@ ERRORS = {"400": (400, "ValidationException", "bad value"), "401": (403, "Unreco
 
 def error(name, request):
     status, kind, message = ERRORS[name]
-    return _json({"message": message}, status, headers={"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"})
+    return json_answer({"message": message}, status, headers={"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"})
 
 
 def refuse(refusal):
     kind = refusal.code if refusal.code.endswith("Exception") else "ValidationException"
-    return _json({"message": refusal.message}, refusal.status, headers={"x-amzn-errortype": kind})
+    return json_answer({"message": refusal.message}, refusal.status, headers={"x-amzn-errortype": kind})
 
 
 ROUTES = [(r"/model/([^/]+)/invoke", lambda request, model: invoke(request, model, False)),

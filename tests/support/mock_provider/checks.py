@@ -81,7 +81,7 @@ def sigv4(request, service):
         raise Refusal(403, "Signature expired", "InvalidSignatureException")
     names = parts["SignedHeaders"].split(";")
     path, _, query = request.path.partition("?")
-    uri = path if service == "s3" else "/".join(_quote(segment) for segment in path.split("/"))
+    uri = "/".join(_quote(segment) for segment in path.split("/"))
     pairs = sorted((_quote(k), _quote(v)) for k, v in urllib.parse.parse_qsl(query, keep_blank_values=True))
     canonical = "\n".join([
         request.method, uri, "&".join(f"{k}={v}" for k, v in pairs),

@@ -3,8 +3,8 @@
 import json
 
 from . import checks
+from .answers import Answer, json_answer
 from .checks import Refusal
-from .openai import _answer, _json
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn, vector
 
 V2 = {"model", "messages", "stream", "max_tokens", "temperature", "p", "k", "stop_sequences", "seed", "frequency_penalty",
@@ -23,13 +23,13 @@ META = {"billed_units": {"input_tokens": PROMPT_TOKENS, "output_tokens": COMPLET
 def _events(values):
     frames = [f"event: {value['type']}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n".encode() for value in values]
     end = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "overloaded"}}
-    return _answer(frames=frames, content_type="text/event-stream", garbage=b"event: content-delta\ndata: {\"a\n\n",
+    return Answer(frames=frames, content_type="text/event-stream", garbage=b"event: content-delta\ndata: {\"a\n\n",
                    overload=f"event: message-end\ndata: {json.dumps(end)}\n\n".encode())
 
 
 def _lines(values):
     end = {"is_finished": True, "event_type": "stream-end", "finish_reason": "ERROR", "response": {}}
-    return _answer(frames=[json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values],
+    return Answer(frames=[json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values],
                    content_type="application/stream+json", garbage=b"{\"is_fin\n", overload=json.dumps(end).encode() + b"\n")
 
 
@@ -53,7 +53,7 @@ def chat_v2(request):
             message["content"] = content
         if calls:
             message.update({"tool_plan": made.text or "I will check.", "tool_calls": calls})
-        return _json({"id": "c14c80c3", "message": message, "finish_reason": FINISH[made.finish], "usage": META})
+        return json_answer({"id": "c14c80c3", "message": message, "finish_reason": FINISH[made.finish], "usage": META})
     out = [{"id": "29f14a5b", "type": "message-start", "delta": {"message": {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}}]
     if calls:
         out.append({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": made.text or "I will check."}}})
@@ -109,7 +109,7 @@ def chat_v1(request):
     checks.bearer(request)
     check_v1(request.json)
     whole, events = v1_parts(request)
-    return _lines(events) if request.json.get("stream") else _json(whole)
+    return _lines(events) if request.json.get("stream") else json_answer(whole)
 
 
 def generate_parts(request):
@@ -130,7 +130,7 @@ def generate(request):
     checks.between(body, "temperature", 0, 5)
     checks.between(body, "num_generations", 1, 5)
     whole, events = generate_parts(request)
-    return _lines(events) if body.get("stream") else _json(whole)
+    return _lines(events) if body.get("stream") else json_answer(whole)
 
 
 def embed(request, version):
@@ -144,7 +144,7 @@ def embed(request, version):
         checks.required(body, "input_type", "embedding_types")
     vectors = [vector(text) for text in body["texts"]]
     by_type = "embedding_types" in body
-    return _json({"id": "e-1", "texts": body["texts"], "embeddings": {"float": vectors} if by_type else vectors,
+    return json_answer({"id": "e-1", "texts": body["texts"], "embeddings": {"float": vectors} if by_type else vectors,
                   "meta": {"api_version": {"version": version}, "billed_units": {"input_tokens": PROMPT_TOKENS}},
                   "response_type": "embeddings_by_type" if by_type else "embeddings_floats"})
 
@@ -157,11 +157,11 @@ ERRORS = {"400": (400, "invalid request: bad value"), "401": (401, "invalid api 
 
 def error(name, request):
     status, message = ERRORS[name]
-    return _json({"id": "x", "message": message}, status, headers={"retry-after": "0"} if name == "429" else {})
+    return json_answer({"id": "x", "message": message}, status, headers={"retry-after": "0"} if name == "429" else {})
 
 
 def refuse(refusal):
-    return _json({"id": "x", "message": refusal.message}, refusal.status)
+    return json_answer({"id": "x", "message": refusal.message}, refusal.status)
 
 
 ROUTES = [(r"/v2/chat", chat_v2), (r"/v1/chat", chat_v1), (r"/v1/generate", generate), (r"/v([12])/embed", embed)]

@@ -5,8 +5,8 @@ import json
 import urllib.parse
 
 from . import checks
+from .answers import Answer, json_answer
 from .checks import KEY, Refusal
-from .openai import _answer, _json
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn, vector
 
 TOKEN = "ya29.mock"
@@ -22,7 +22,7 @@ public_key = None  # PEM; when set, assertions are verified with it
 def token(request):
     form = dict(urllib.parse.parse_qsl(request.body.decode()))
     if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
-        return _json({"error": "unsupported_grant_type"}, 400)
+        return json_answer({"error": "unsupported_grant_type"}, 400)
     head, claims, signature = form["assertion"].split(".")
 
     def decoded(part):
@@ -36,11 +36,11 @@ def token(request):
             serialization.load_pem_public_key(public_key).verify(
                 decoded(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
-            return _json({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
+            return json_answer({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
     fields = json.loads(decoded(claims))
     if json.loads(decoded(head))["alg"] != "RS256" or fields["exp"] - fields["iat"] > 3600:
-        return _json({"error": "invalid_grant", "error_description": "Invalid JWT"}, 400)
-    return _json({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
+        return json_answer({"error": "invalid_grant", "error_description": "Invalid JWT"}, 400)
+    return json_answer({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
 
 
 def _check_gemini(body):
@@ -77,7 +77,7 @@ def gemini(request, model, method):
     head = {"modelVersion": model + "-001", "responseId": "rid1"}
     if method == "generateContent":
         count = body.get("generationConfig", {}).get("candidateCount", 1)
-        return _json({"candidates": [{"content": {"role": "model", "parts": _parts(made)}, "finishReason": FINISH[made.finish], "index": i}
+        return json_answer({"candidates": [{"content": {"role": "model", "parts": _parts(made)}, "finishReason": FINISH[made.finish], "index": i}
                                      for i in range(count)], "usageMetadata": usage, **head})
     chunks = []
     if made.thinking:
@@ -87,8 +87,8 @@ def gemini(request, model, method):
     values = [{"candidates": [{"content": {"role": "model", "parts": parts}}], "usageMetadata": {"trafficType": "ON_DEMAND"}, **head} for parts in chunks]
     values.append({"candidates": [{"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": FINISH[made.finish]}], "usageMetadata": usage, **head})
     if "alt=sse" not in request.path:
-        return _json(values)
-    return _answer(frames=[f"data: {json.dumps(value, ensure_ascii=False)}\r\n\r\n".encode() for value in values],
+        return json_answer(values)
+    return Answer(frames=[f"data: {json.dumps(value, ensure_ascii=False)}\r\n\r\n".encode() for value in values],
                    content_type="text/event-stream", garbage=b"data: {\"cand\r\n\r\n",
                    overload=f"data: {json.dumps(OVERLOADED)}\r\n\r\n".encode())
 
@@ -106,13 +106,13 @@ def predict(request, model):
     if "content" in first:
         if len(body["instances"]) > 250:
             raise Refusal(400, "250 instance(s) is allowed per prediction.", "INVALID_ARGUMENT")
-        return _json({"predictions": [{"embeddings": {"values": vector(i["content"]), "statistics": {"truncated": False, "token_count": 7}}}
+        return json_answer({"predictions": [{"embeddings": {"values": vector(i["content"]), "statistics": {"truncated": False, "token_count": 7}}}
                                       for i in body["instances"]], "metadata": {"billableCharacterCount": 7}})
     if "messages" in first:
-        return _json({"predictions": [{"candidates": [{"author": "1", "content": made.text}], "citationMetadata": [{"citations": []}],
+        return json_answer({"predictions": [{"candidates": [{"author": "1", "content": made.text}], "citationMetadata": [{"citations": []}],
                                        "safetyAttributes": [{"blocked": made.finish == "filter", "categories": [], "scores": []}]}], "metadata": _metadata()})
     count = body.get("parameters", {}).get("candidateCount", 1)
-    return _json({"predictions": [{"content": " " + made.text, "safetyAttributes": {"categories": [], "blocked": made.finish == "filter", "scores": []}}
+    return json_answer({"predictions": [{"content": " " + made.text, "safetyAttributes": {"categories": [], "blocked": made.finish == "filter", "scores": []}}
                                   for _ in range(count)], "metadata": _metadata()})
 
 
@@ -120,13 +120,13 @@ def server_streaming_predict(request, model):
     checks.bearer(request, TOKEN)
     values = [{"outputs": [{"structVal": {"content": {"stringVal": [piece]}, "safetyAttributes": {"structVal": {"blocked": {"boolVal": [False]}}}}}]}
               for piece in [" "] + turn(request.scenario).pieces()]
-    return _answer(frames=[f"data: {json.dumps(value)}\r\n\r\n".encode() for value in values], content_type="text/event-stream",
+    return Answer(frames=[f"data: {json.dumps(value)}\r\n\r\n".encode() for value in values], content_type="text/event-stream",
                    garbage=b"data: {\"out\r\n\r\n", overload=f"data: {json.dumps(OVERLOADED)}\r\n\r\n".encode())
 
 
 def embed_content(request, model):
     checks.bearer(request, TOKEN)
-    return _json({"embedding": {"values": vector(request.json["content"]["parts"][0]["text"])},
+    return json_answer({"embedding": {"values": vector(request.json["content"]["parts"][0]["text"])},
                   "usageMetadata": {"promptTokenCount": PROMPT_TOKENS}, "truncated": False})
 
 
@@ -136,13 +136,13 @@ def palm(request, model, method):
     body = request.json
     made = turn(request.scenario)
     if method == "batchEmbedText":
-        return _json({"embeddings": [{"value": vector(text)} for text in body["texts"]]})
+        return json_answer({"embeddings": [{"value": vector(text)} for text in body["texts"]]})
     if made.finish == "filter":
-        return _json({"filters": [{"reason": "SAFETY"}]})
+        return json_answer({"filters": [{"reason": "SAFETY"}]})
     count = body.get("candidateCount", 1)
     if method == "generateText":
-        return _json({"candidates": [{"output": " " + made.text, "safetyRatings": []} for _ in range(count)]})
-    return _json({"candidates": [{"author": "1", "content": made.text} for _ in range(count)], "messages": body["prompt"]["messages"]})
+        return json_answer({"candidates": [{"output": " " + made.text, "safetyRatings": []} for _ in range(count)]})
+    return json_answer({"candidates": [{"author": "1", "content": made.text} for _ in range(count)], "messages": body["prompt"]["messages"]})
 
 
 ERRORS = {"400": (400, "INVALID_ARGUMENT", "bad value"), "401": (401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
@@ -155,12 +155,12 @@ ERRORS = {"400": (400, "INVALID_ARGUMENT", "bad value"), "401": (401, "UNAUTHENT
 def error(name, request):
     status, code, message = ERRORS[name]
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.02s"}] if name == "429" else []
-    return _json({"error": {"code": status, "message": message, "status": code, "details": details}}, status)
+    return json_answer({"error": {"code": status, "message": message, "status": code, "details": details}}, status)
 
 
 def refuse(refusal):
     status = refusal.code if refusal.code.isupper() else {401: "UNAUTHENTICATED"}.get(refusal.status, "INVALID_ARGUMENT")
-    return _json({"error": {"code": refusal.status, "message": refusal.message, "status": status}}, refusal.status)
+    return json_answer({"error": {"code": refusal.status, "message": refusal.message, "status": status}}, refusal.status)
 
 
 _PROJECT = r"/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/(?:publishers/google/models|endpoints)/([^/:]+)"

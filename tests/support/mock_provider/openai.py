@@ -6,6 +6,7 @@ import struct
 import urllib.parse
 
 from . import checks
+from .answers import Answer, json_answer
 from .checks import KEY, Refusal
 from .world import COMPLETION_TOKENS, PROMPT_TOKENS, turn, vector
 
@@ -23,20 +24,11 @@ USAGE = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS,
 FINISH = {"stop": "stop", "length": "length", "tools": "tool_calls", "filter": "content_filter"}
 
 
-def _answer(**fields):
-    from .server import Answer
-    return Answer(**fields)
-
-
-def _json(value, status=200, **fields):
-    return _answer(status=status, body=json.dumps(value, ensure_ascii=False).encode(), **fields)
-
-
 def _sse(values):
     frames = [f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n".encode()
               for value in values]
     overload = {"error": {"message": "Overloaded", "type": "server_error", "code": "server_error", "param": None}}
-    return _answer(frames=frames, content_type="text/event-stream", garbage=b"data: {\"choices\n\n",
+    return Answer(frames=frames, content_type="text/event-stream", garbage=b"data: {\"choices\n\n",
                    overload=f"data: {json.dumps(overload)}\n\n".encode())
 
 
@@ -58,7 +50,7 @@ def chat_body(request, model):
             message["tool_calls"] = [_call(call) for call in made.calls]
         choices = [{"index": i, "message": message, "logprobs": None, "finish_reason": FINISH[made.finish]}
                    for i in range(body.get("n", 1))]
-        return _json({**head, "object": "chat.completion", "choices": choices, "usage": USAGE})
+        return json_answer({**head, "object": "chat.completion", "choices": choices, "usage": USAGE})
 
     def chunk(delta, finish=None):
         return {**head, "object": "chat.completion.chunk",
@@ -91,7 +83,7 @@ def completions_body(request, model):
     if not body.get("stream"):
         choices = [{"text": " " + made.text, "index": i, "logprobs": None, "finish_reason": FINISH[made.finish]}
                    for i in range(count)]
-        return _json({**head, "choices": choices, "usage": USAGE})
+        return json_answer({**head, "choices": choices, "usage": USAGE})
     chunks = [{**head, "choices": [{"text": piece, "index": 0, "logprobs": None, "finish_reason": None}]}
               for piece in [" "] + made.pieces()]
     chunks.append({**head, "choices": [{"text": "", "index": 0, "logprobs": None, "finish_reason": FINISH[made.finish]}]})
@@ -112,7 +104,7 @@ def embeddings_body(request, model):
         return values
 
     data = [{"object": "embedding", "index": i, "embedding": encoded(vector(text))} for i, text in enumerate(inputs)]
-    return _json({"object": "list", "model": model, "data": data,
+    return json_answer({"object": "list", "model": model, "data": data,
                   "usage": {"prompt_tokens": PROMPT_TOKENS, "total_tokens": PROMPT_TOKENS}})
 
 
@@ -155,9 +147,9 @@ def azure(request, deployment, task):
 def entra(request, tenant):
     form = dict(urllib.parse.parse_qsl(request.body.decode()))
     if form.get("client_secret") != KEY or form.get("grant_type") != "client_credentials":
-        return _json({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.",
+        return json_answer({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.",
                       "error_codes": [7000215]}, 401)
-    return _json({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": ENTRA_TOKEN})
+    return json_answer({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": ENTRA_TOKEN})
 
 
 def custom(request, task):
@@ -184,13 +176,13 @@ def responses(request):
              "usage": {"input_tokens": PROMPT_TOKENS, "output_tokens": COMPLETION_TOKENS,
                        "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS}}
     if not body.get("stream"):
-        return _json(value)
+        return json_answer(value)
     events = [{"type": "response.created", "sequence_number": 0, "response": {**value, "status": "in_progress", "output": []}}]
     events += [{"type": "response.output_text.delta", "sequence_number": i + 1, "item_id": "msg_1", "output_index": 0,
                 "content_index": 0, "delta": piece} for i, piece in enumerate(made.pieces())]
     events.append({"type": "response.completed", "sequence_number": len(events), "response": value})
     frames = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
-    return _answer(frames=frames, content_type="text/event-stream", garbage=b"data: {\n\n", overload=b"data: {\"type\":\"error\"}\n\n")
+    return Answer(frames=frames, content_type="text/event-stream", garbage=b"data: {\n\n", overload=b"data: {\"type\":\"error\"}\n\n")
 
 
 ERRORS = {"400": (400, "invalid_request_error", "invalid_value", "bad value"),
@@ -209,11 +201,11 @@ def error(name, request):
     headers = {"x-request-id": "req_mock"}
     if name == "429":
         headers["retry-after-ms"] = "20"
-    return _json({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, headers=headers)
+    return json_answer({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, headers=headers)
 
 
 def refuse(refusal):
-    return _json({"error": {"message": refusal.message, "type": "invalid_request_error", "param": None,
+    return json_answer({"error": {"message": refusal.message, "type": "invalid_request_error", "param": None,
                             "code": refusal.code or None}}, refusal.status)
 
 

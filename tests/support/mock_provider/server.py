@@ -8,11 +8,11 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from . import ai21, anthropic, bedrock, cohere, google, openai
+from .answers import Answer
 from .checks import Refusal
 from .world import marker
 
 DIALECTS = [openai, anthropic, cohere, ai21, google, bedrock]
-STREAM_FAULTS = ("cut", "malformed", "overload-mid", "overload-first", "slow", "bytes", "stall")
 
 
 @dataclasses.dataclass
@@ -22,22 +22,10 @@ class Request:
     headers: dict  # lower-case names
     body: bytes
     scenario: str = ""
-    origin: str = ""
 
     @property
     def json(self):
         return json.loads(self.body)
-
-
-@dataclasses.dataclass
-class Answer:
-    status: int = 200
-    body: bytes = b""
-    headers: dict = dataclasses.field(default_factory=dict)
-    content_type: str = "application/json"
-    frames: list = None  # of a stream, each one event
-    garbage: bytes = b""  # a frame of this framing that no decoder can read
-    overload: bytes = b""  # a frame that reports overload, where the dialect has one
 
 
 class MockProvider:
@@ -96,7 +84,7 @@ class MockProvider:
         length = int(http.headers.get("content-length") or 0)
         body = http.rfile.read(length)
         headers = {name.lower(): value for name, value in http.headers.items()}
-        request = Request(http.command, http.path, headers, body, origin=self.url)
+        request = Request(http.command, http.path, headers, body)
         is_token = re.search(r"/token$|^/$", http.path) is not None
         with self._lock:
             self.requests.append(request)
