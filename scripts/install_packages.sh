@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages_build=(g++ cmake ninja-build ccache pkg-config git ca-certificates
   libboost1.81-dev libboost-json1.81-dev libssl-dev libsqlite3-dev libicu-dev zlib1g-dev
-  libcli11-dev python3 python3-venv)
+  libcli11-dev libmimalloc-dev python3 python3-venv)
 packages_test=(libgtest-dev curl openssl procps)
 packages_fuzz=(clang libclang-rt-14-dev)
 

@@ -165,11 +165,11 @@ void MessageReader::read_other(std::string_view name, const json::value& value,
 void MessageReader::read_content(const json::object& object, ChatMessage& message) const {
   const json::value* content = find_field(object, "content");
   if (content == nullptr) return;
-  const std::string path = join_path(path_, "content");
   if (content->is_string()) {
     message.content = std::string(content->get_string());
     return;
   }
+  const std::string path = join_path(path_, "content");
   if (!content->is_array()) {
     throw_wrong_type(path, "a string or an array of content parts", *content);
   }
@@ -200,13 +200,9 @@ void MessageReader::read_answered_call(const json::object& object, std::string_v
                                        ChatMessage& message) const {
   message.tool_call_id = get_string(object, "tool_call_id", path_).value_or("");
   if (role == "function") message.tool_call_id = legacy_id_;
+  if (message.role != "tool" && message.tool_call_id.empty()) return;
   const std::string id_path = join_path(path_, "tool_call_id");
-  if (message.role != "tool") {
-    if (!message.tool_call_id.empty()) {
-      throw bad_message(id_path, "only a tool message answers a call");
-    }
-    return;
-  }
+  if (message.role != "tool") throw bad_message(id_path, "only a tool message answers a call");
   if (message.tool_call_id.empty()) {
     if (role == "function") throw bad_message(path_, "no earlier 'function_call' to answer");
     throw_missing(id_path);

@@ -1,9 +1,11 @@
 #include "api/json_scan.h"
 
+#include "base/byte_scan.h"
+
 namespace tessera::api {
 namespace {
 
-// Which bytes end a run. std::string_view::find_first_of() calls memchr for each byte it looks at.
+// Which bytes end a run of numbers and punctuation, too short for memchr.
 class ByteSet {
  public:
   constexpr explicit ByteSet(std::string_view bytes) {
@@ -19,7 +21,10 @@ class ByteSet {
   bool is_[256] = {};
 };
 
-constexpr ByteSet kBlanks(" \t\r\n"), kStringEnds("\"\\"), kValueEnds("\"[]{},");
+constexpr ByteSet kBlanks(" \t\r\n"), kValueEnds("\"[]{},");
+
+constexpr auto kAnyStringEnd = [](ByteFlags flags) { return flags.equal('"') | flags.equal('\\'); };
+bool is_string_end(char c) { return c == '"' || c == '\\'; }
 
 class Scanner {
  public:
@@ -54,8 +59,8 @@ class Scanner {
     if (!take('"')) return std::nullopt;
     const std::size_t begin = at_;
     for (;;) {
-      at_ = kStringEnds.find(text_, at_);
-      if (at_ == std::string_view::npos) return std::nullopt;
+      at_ = scan(text_, at_, kAnyStringEnd, is_string_end);
+      if (at_ == text_.size()) return std::nullopt;
       if (text_[at_] == '"') return text_.substr(begin, at_++ - begin);
       if ((at_ += 2) > text_.size()) return std::nullopt;
     }

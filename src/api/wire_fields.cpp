@@ -99,8 +99,10 @@ std::optional<Usage> read_usage(const json::object& object) {
 }
 
 std::optional<Usage> parse_usage(std::string_view text) {
+  unsigned char first[1024];  // enough for a usage; more goes to the heap
+  json::monotonic_resource memory(first, sizeof first);
   boost::system::error_code error;
-  const json::value value = json::parse(text, error);
+  const json::value value = json::parse(text, error, &memory);
   if (error || !value.is_object()) return std::nullopt;
   return usage_from(value.get_object());
 }

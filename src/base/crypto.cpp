@@ -112,12 +112,12 @@ std::string uuid_v4() {
   for (std::size_t i = 0; i < kUuidBytes; ++i) bytes[i] = static_cast<unsigned char>(pool[used++]);
   bytes[6] = (bytes[6] & 0x0F) | 0x40;  // version 4
   bytes[8] = (bytes[8] & 0x3F) | 0x80;  // variant 10
-  std::string out;
-  out.reserve(36);
+  std::string out(36, '-');
+  char* next = out.data();
   for (std::size_t i = 0; i < kUuidBytes; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += "0123456789abcdef"[bytes[i] >> 4];
-    out += "0123456789abcdef"[bytes[i] & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++next;
+    *next++ = "0123456789abcdef"[bytes[i] >> 4];
+    *next++ = "0123456789abcdef"[bytes[i] & 15];
   }
   return out;
 }

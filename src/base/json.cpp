@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/byte_scan.h"
 #include "base/error.h"
 #include "base/strings.h"
 
@@ -19,6 +20,18 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 [[noreturn]] void throw_overflow(std::size_t offset) {
   throw Error(ErrorKind::kOutOfRange,
               "Number at byte " + std::to_string(offset) + " is too large for a double.");
+}
+
+// The next byte that a JSON string cannot hold as it is, or that must be checked for valid UTF-8.
+std::size_t next_special(std::string_view text, std::size_t at) {
+  const auto any = [](ByteFlags flags) {
+    return flags.below(0x20) | flags.equal('"') | flags.equal('\\') | flags.not_ascii();
+  };
+  const auto is = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x80 ||
+           c == '"' || c == '\\';
+  };
+  return scan(text, at, any, is);
 }
 
 bool has_infinite(const json::value& value) {
@@ -134,12 +147,8 @@ json::object parse_json_object(std::string_view text, json::storage_ptr storage)
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   std::size_t plain = 0;  // start of the run not yet copied
-  for (std::size_t i = 0; i < text.size();) {
+  for (std::size_t i = next_special(text, 0); i < text.size(); i = next_special(text, i)) {
     auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-      ++i;
-      continue;
-    }
     if (c >= 0x80) {
       if (std::size_t length = utf8_sequence_length(text.substr(i, 4)); length > 0) {
         i += length;

@@ -195,11 +195,11 @@ std::string quote_for_message(std::string_view value) {
 }
 
 std::string hex_encode(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  char* next = out.data();
   for (char c : bytes) {
-    out += kHexDigits[static_cast<unsigned char>(c) >> 4];
-    out += kHexDigits[static_cast<unsigned char>(c) & 15];
+    *next++ = kHexDigits[static_cast<unsigned char>(c) >> 4];
+    *next++ = kHexDigits[static_cast<unsigned char>(c) & 15];
   }
   return out;
 }
@@ -281,6 +281,7 @@ std::optional<std::string> url_decode(std::string_view text, bool plus_is_space)
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
+  parts.reserve(1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), separator)));
   for (;;) {
     std::size_t at = text.find(separator);
     parts.push_back(text.substr(0, at));
@@ -304,9 +305,9 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-bool iequals(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
+bool iequals_same_size(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(),
+                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string to_lower(std::string_view text) {

@@ -38,10 +38,13 @@ std::optional<std::string> url_decode(std::string_view text, bool plus_is_space 
 
 std::vector<std::string_view> split(std::string_view text, char separator);  // keeps empty parts
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
-std::string_view trim(std::string_view text);          // ASCII white space at both ends
-bool iequals(std::string_view a, std::string_view b);  // ASCII
-std::string to_lower(std::string_view text);           // ASCII
-std::string to_upper(std::string_view text);           // ASCII
+std::string_view trim(std::string_view text);  // ASCII white space at both ends
+bool iequals_same_size(std::string_view a, std::string_view b);
+inline bool iequals(std::string_view a, std::string_view b) {  // ASCII
+  return a.size() == b.size() && iequals_same_size(a, b);
+}
+std::string to_lower(std::string_view text);  // ASCII
+std::string to_upper(std::string_view text);  // ASCII
 
 // The whole of `text` as a decimal number, or nullopt.
 std::optional<std::int64_t> parse_int(std::string_view text);

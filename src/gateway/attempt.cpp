@@ -53,21 +53,21 @@ http::asio::awaitable<ProviderAnswer> translated(http::ClientResponse response, 
   co_return answer;
 }
 
-http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& credentials,
-                                         const Attempt& a, const catalog::ServedEntity& entity,
-                                         milliseconds time_left, bool retry) {
+http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& credentials, Attempt& a,
+                                         const catalog::ServedEntity& entity,
+                                         milliseconds time_left, bool last) {
   Answer answer{.entity = &entity};
   if (a.verbatim != nullptr && speaks(entity, a.verbatim->surface)) {
     VerbatimCall call{.request = *a.verbatim,
                       .entity = entity,
                       .stream = a.stream,
-                      .retry = retry,
+                      .retry = last,
                       .time_left = time_left,
                       .max_response_bytes = a.max_response_bytes};
     answer.verbatim = co_await call_verbatim(client, credentials, std::move(call));
     // The provider's own words go to the client, unless another entity is to be asked.
     const std::optional<Error>& error = answer.verbatim->error;
-    if (error && !retry && falls_over(*error)) throw *error;
+    if (error && !last && falls_over(*error)) throw *error;
     co_return answer;
   }
   const TaskRequest& request = a.request();
@@ -75,7 +75,7 @@ http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& cred
     ProviderCall call{.request = request,
                       .entity = entity,
                       .stream = a.stream,
-                      .retry = retry,
+                      .retry = last,
                       .seed = a.draw,
                       .time_left = time_left,
                       .max_response_bytes = a.max_response_bytes};
@@ -85,7 +85,7 @@ http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& cred
   UpstreamCall call{.request = request,
                     .entity = entity,
                     .shown_model = shown_model(entity, a.fallback_model),
-                    .headers = a.headers,
+                    .headers = last ? std::move(a.headers) : a.headers,
                     .draw = a.draw,
                     .time_left = time_left};
   answer.response = co_await call_upstream(client, std::move(call));

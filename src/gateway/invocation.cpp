@@ -44,10 +44,11 @@ std::optional<std::string_view> param(const http::Request& request, std::string_
 }
 
 void check_content_type(const http::Headers& headers) {
-  const std::string type = to_lower(headers.get("content-type").value_or(""));
-  if (!type.starts_with("multipart/") && !type.starts_with("application/x-www-form-urlencoded")) {
-    return;
-  }
+  const std::string_view type = headers.get("content-type").value_or("");
+  const auto begins_with = [&](std::string_view start) {
+    return iequals(type.substr(0, start.size()), start);
+  };
+  if (!begins_with("multipart/") && !begins_with("application/x-www-form-urlencoded")) return;
   throw Error(ErrorKind::kUnsupportedMediaType,
               "Content type " + quote_for_message(type) +
                   " is not supported; send the body as application/json.");

@@ -140,9 +140,10 @@ class StreamRelay final : public http::BodyStream {
 
 // "finish_reason":"stop" of the first choice. With both quotes bare it cannot be inside a text.
 std::optional<std::string_view> first_finish_reason(std::string_view body) {
-  constexpr std::string_view kKey = "\"finish_reason\":\"";
+  // Without the quote at its start, which is too frequent a byte to look for.
+  constexpr std::string_view kKey = "finish_reason\":\"";
   const std::size_t at = body.find(kKey);
-  if (at == std::string_view::npos) return std::nullopt;
+  if (at == std::string_view::npos || at == 0 || body[at - 1] != '"') return std::nullopt;
   const std::size_t begin = at + kKey.size();
   const std::size_t end = body.find('"', begin);
   if (end == std::string_view::npos) return std::nullopt;

@@ -91,7 +91,11 @@ http::asio::awaitable<std::string> read_answer(http::BodyStream& body, std::size
   std::string all;
   try {
     while (auto piece = co_await body.next()) {
-      all += *piece;
+      if (all.empty()) {
+        all = std::move(*piece);
+      } else {
+        all += *piece;
+      }
       if (all.size() > limit) break;
     }
   } catch (const Error& error) {

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <cstring>
+#include <iterator>
 #include <list>
 #include <mutex>
 #include <stdexcept>
@@ -132,7 +134,10 @@ class TlsSessions {
 // An open connection; watched (Client::Impl::watch) from its making to its end.
 struct Connection {
   Connection(Socket socket, const Origin& target)
-      : transport(std::move(socket)), origin(name_of(target)), key(pool_key(target)) {}
+      : transport(std::move(socket)),
+        origin(name_of(target)),
+        key(pool_key(target)),
+        local(!target.unix_path.empty()) {}
   ~Connection() {
     // OpenSSL takes a session for spoilt whose connection ends without a farewell; ours mostly do.
     if (auto* tls = transport.tls()) {
@@ -147,6 +152,7 @@ struct Connection {
   Transport transport;
   std::string origin;  // the name in errors
   std::string key;     // the pool's
+  bool local;          // a Unix socket
   std::shared_ptr<TlsSessions> sessions;
   ByteBuffer in;
   Clock::time_point idle_since;
@@ -158,8 +164,10 @@ int connection_index() {
   return index;
 }
 
-// A pooled connection is stale when the peer has closed it or sent what nobody asked for.
+// A pooled connection is stale when the peer has closed it or sent what nobody asked for. Our own
+// processes on Unix sockets send nothing unasked, and a new connection replaces one they closed.
 bool is_stale(Connection& connection) {
+  if (connection.local) return false;
   char byte;
   ssize_t got =
       ::recv(connection.transport.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -169,13 +177,11 @@ bool is_stale(Connection& connection) {
 }
 
 asio::awaitable<ErrorCode> write_all(Connection& connection, Gather buffers) {
-  std::size_t left = total_size(buffers);
-  std::size_t done = connection.transport.write_now(buffers);
   ErrorCode error;
-  while ((left -= done) > 0 && !error) {
-    advance(buffers, done);
-    done = co_await connection.transport.async_write_some(
+  while (total_size(buffers) > 0 && !error) {
+    std::size_t done = co_await connection.transport.async_write_some(
         buffers, asio::redirect_error(asio::use_awaitable, error));
+    advance(buffers, done);
   }
   co_return error;
 }
@@ -271,8 +277,8 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   asio::any_io_executor executor;
   const ClientOptions options;
 
-  std::mutex pool_mutex;  // guards idle and closed
-  std::unordered_map<std::string, std::list<ConnectionPtr>> idle;
+  std::mutex pool_mutex;                                             // guards idle and closed
+  std::unordered_map<std::string, std::vector<ConnectionPtr>> idle;  // the youngest at the end
   bool closed = false;  // the Client is gone: responses still being read keep nothing open
 
   std::once_flag tls_once;
@@ -329,7 +335,7 @@ void Client::Impl::set_deadline(Connection& connection, std::chrono::millisecond
 }
 
 Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& key) {
-  std::list<ConnectionPtr> stale;  // closed after the lock is released
+  std::vector<ConnectionPtr> stale;  // closed after the lock is released
   ConnectionPtr found{nullptr, {}};
   auto oldest = Clock::now() - options.idle_timeout;
   std::lock_guard lock(pool_mutex);
@@ -346,9 +352,11 @@ Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& key) {
       found = std::move(candidate);
     }
   }
-  while (!list.empty() && list.front()->idle_since < oldest) {
-    stale.splice(stale.end(), list, list.begin());
-  }
+  auto young = std::find_if(list.begin(), list.end(), [&](const ConnectionPtr& connection) {
+    return connection->idle_since >= oldest;
+  });
+  std::move(list.begin(), young, std::back_inserter(stale));
+  list.erase(list.begin(), young);
   return found;
 }
 
@@ -515,24 +523,27 @@ struct Outcome {
   std::optional<Error> failure;
 };
 
-Error describe(const Connection& connection, const ErrorCode& error, const std::string& waited_for,
+Error describe(const Connection& connection, const ErrorCode& error, std::string_view waited_for,
                std::chrono::milliseconds limit) {
   if (connection.timed_out) {
-    return Error(ErrorKind::kDeadlineExceeded, "Upstream " + connection.origin + ": " + waited_for +
-                                                   " did not come in " + seconds(limit) + ".");
+    return Error(ErrorKind::kDeadlineExceeded, "Upstream " + connection.origin + ": " +
+                                                   std::string(waited_for) + " did not come in " +
+                                                   seconds(limit) + ".");
   }
   if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
   bool ended = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
-  return bad_gateway(connection.origin, ended
-                                            ? "the connection was closed before " + waited_for
-                                            : error.message() + " while waiting for " + waited_for);
+  return bad_gateway(connection.origin,
+                     ended ? "the connection was closed before " + std::string(waited_for)
+                           : error.message() + " while waiting for " + std::string(waited_for));
 }
 
 asio::awaitable<Outcome> exchange(Connection& connection, const std::string& head,
                                   const ClientRequest& request, std::size_t max_head_bytes) {
-  const std::string waited_for = "the first byte of the response";
+  constexpr std::string_view kWaitedFor = "the first byte of the response";
   Outcome outcome;
-  ErrorCode write_error = co_await write_all(connection, gather(head, request.body));
+  Gather out = gather(head, request.body);
+  ErrorCode write_error;
+  if (!connection.transport.write_at_once(out)) write_error = co_await write_all(connection, out);
   // A server may answer, and close, before it has read everything: look for that answer first.
   std::size_t scanned = 0;
   for (;;) {
@@ -551,7 +562,7 @@ asio::awaitable<Outcome> exchange(Connection& connection, const std::string& hea
     ErrorCode error = co_await read_some(connection);
     if (error) {
       outcome.before_first_byte = connection.in.empty() && !connection.timed_out;
-      outcome.failure = describe(connection, write_error ? write_error : error, waited_for,
+      outcome.failure = describe(connection, write_error ? write_error : error, kWaitedFor,
                                  request.timeouts.first_byte);
       co_return outcome;
     }
@@ -660,7 +671,7 @@ Client::Client(asio::any_io_executor executor, ClientOptions options)
 
 Client::~Client() {
   // Idle connections refer to the Impl that holds them.
-  std::unordered_map<std::string, std::list<Impl::ConnectionPtr>> idle;
+  std::unordered_map<std::string, std::vector<Impl::ConnectionPtr>> idle;
   {
     std::lock_guard lock(impl_->pool_mutex);
     impl_->closed = true;

@@ -5,6 +5,11 @@
 #include "base/strings.h"
 
 namespace tessera::http {
+namespace {
+
+constexpr std::size_t kUsualFields = 8;  // of most messages: they grow once
+
+}  // namespace
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
   for (const auto& [key, value] : fields_) {
@@ -17,7 +22,7 @@ void Headers::set(std::string_view name, std::string value) {
   auto first = std::find_if(fields_.begin(), fields_.end(),
                             [&](const auto& field) { return iequals(field.first, name); });
   if (first == fields_.end()) {
-    fields_.emplace_back(name, std::move(value));
+    add(name, std::move(value));
     return;
   }
   first->second = std::move(value);
@@ -27,6 +32,7 @@ void Headers::set(std::string_view name, std::string value) {
 }
 
 void Headers::add(std::string_view name, std::string value) {
+  if (fields_.capacity() == 0) fields_.reserve(kUsualFields);
   fields_.emplace_back(name, std::move(value));
 }
 

@@ -1,7 +1,6 @@
 #include "http/router.h"
 
 #include <algorithm>
-#include <deque>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -179,7 +178,7 @@ void Router::present_errors(std::string_view prefix, ErrorPresenter presenter,
 
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   std::vector<std::string_view> segments = segments_of(path);
-  std::deque<std::string> decoded;  // what segments refer to where they were encoded
+  std::vector<std::string> decoded;  // what segments refer to where they were encoded
   for (std::string_view& segment : segments) {
     if (segment.find('%') == std::string_view::npos) continue;
     auto text = url_decode(segment);
@@ -187,6 +186,7 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
       throw Error(ErrorKind::kBadValue,
                   "Invalid percent-encoding in the path: " + quote_for_message(segment));
     }
+    decoded.reserve(segments.size());  // so that none of them moves
     segment = decoded.emplace_back(std::move(*text));
   }
   Impl::Walk walk{method, segments, {}, {}};

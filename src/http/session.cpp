@@ -65,7 +65,7 @@ struct Session::Exchange {
   std::atomic<int>& active;
   MessageHead head;
   Request request;  // moved into the handler
-  Request about;    // what error presenters and the log may know: no headers, no body
+  Request about;    // what error presenters and the log may know: id, method, path, peer
   Router::Match match;
   bool keep_alive = false;
   bool unread_body = false;  // the answer goes out before the request was read: linger
@@ -138,7 +138,7 @@ asio::awaitable<bool> Session::serve_one() {
   try {
     if (!co_await read_head(exchange)) co_return false;
     exchange.enter();
-    co_await read_body(exchange);
+    if (!take_body(exchange)) co_await read_body(exchange);
   } catch (const Error& error) {
     refused = error;
   }
@@ -214,7 +214,6 @@ void Session::check_head(Exchange& exchange) {
   request.method = std::move(head.method);
   request.path = path;
   exchange.about.method = request.method;
-  exchange.about.target = head.target;
   exchange.about.path = request.path;
   exchange.about.peer_ip = peer_ip_;
   request.peer_ip = peer_ip_;
@@ -244,10 +243,21 @@ void Session::check_head(Exchange& exchange) {
   if (head.content_length.value_or(0) > limit) throw too_large(limit);
 }
 
+// A body that came with its head, as most do, or none: no coroutine is needed. False: read on.
+bool Session::take_body(Exchange& exchange) {
+  if (exchange.head.chunked) return false;
+  const std::size_t length = exchange.head.content_length.value_or(0);
+  if (length == 0) return true;
+  if (in_.size() < length) return false;
+  exchange.request.body.assign(in_.view().substr(0, length));
+  in_.consume(length);
+  finish_body(exchange);
+  return true;
+}
+
 asio::awaitable<void> Session::read_body(Exchange& exchange) {
   const MessageHead& head = exchange.head;
   std::string& body = exchange.request.body;
-  if (head.content_length.value_or(0) == 0 && !head.chunked) co_return;
   std::size_t limit = exchange.match.options.max_body_bytes;
   auto expect = exchange.request.headers.get("expect");
   if (expect && in_.empty() && head.minor_version == 1 && iequals(*expect, "100-continue")) {
@@ -348,7 +358,9 @@ asio::awaitable<void> Session::send_whole(Exchange& exchange, Response response)
   std::string_view body = response.body;
   if (exchange.about.method == "HEAD" || is_bodyless(response.status)) body = {};
   exchange.response_bytes = body.size();
-  exchange.client_closed = !co_await write(gather(out_, body));
+  Gather buffers = gather(out_, body);
+  if (transport_.write_at_once(buffers)) co_return;
+  exchange.client_closed = !co_await write(buffers);
 }
 
 asio::awaitable<void> Session::send_stream(Exchange& exchange, Response response) {
@@ -496,26 +508,26 @@ void Session::log_access(const Exchange& exchange) const {
 
 // Sends all of it; false when the connection is broken or blocked.
 asio::awaitable<bool> Session::write(Gather buffers) {
-  std::size_t left = total_size(buffers);
   std::string record;
-  if (transport_.tls() && left <= kTlsRecord) {
+  if (transport_.tls() && total_size(buffers) <= kTlsRecord) {
     // One TLS record, and one packet, instead of one per buffer.
     for (const auto& buffer : buffers) {
       record.append(static_cast<const char*>(buffer.data()), buffer.size());
     }
     buffers = gather(record);
   }
-  std::size_t done = transport_.write_now(buffers);
-  while ((left -= done) > 0) {
-    advance(buffers, done);
+  bool sent = transport_.write_at_once(buffers);
+  while (!sent) {
     set_deadline(Phase::kWrite, state_->options.write_timeout);
     boost::system::error_code error;
-    done = co_await transport_.async_write_some(buffers,
-                                                asio::redirect_error(asio::use_awaitable, error));
+    std::size_t done = co_await transport_.async_write_some(
+        buffers, asio::redirect_error(asio::use_awaitable, error));
     if (error) {
       gone_ = true;
       co_return false;
     }
+    advance(buffers, done);
+    sent = total_size(buffers) == 0;
   }
   if (phase_ == Phase::kWrite) clear_deadline(Phase::kHandler);
   co_return true;

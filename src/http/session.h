@@ -62,6 +62,7 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<void> run();
   asio::awaitable<bool> serve_one();  // false: close the connection
   asio::awaitable<bool> read_head(Exchange& exchange);
+  bool take_body(Exchange& exchange);
   asio::awaitable<void> read_body(Exchange& exchange);
   asio::awaitable<void> answer(Exchange& exchange);
   asio::awaitable<void> send_whole(Exchange& exchange, Response response);

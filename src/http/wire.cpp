@@ -1,9 +1,11 @@
 #include "http/wire.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <stdexcept>
 
+#include "base/byte_scan.h"
 #include "base/error.h"
 #include "base/strings.h"
 
@@ -42,7 +44,10 @@ bool is_token(std::string_view text) {
   return !text.empty();
 }
 
-bool is_control(char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }
+// Of the control characters.
+bool only_tabs(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return is_control(c) && c != '\t'; });
+}
 
 std::string_view trim_blanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -105,8 +110,8 @@ void parse_fields(std::string_view lines, MessageHead& head, Side side) {
       refuse(side, "invalid header field name");
     }
     std::string_view value = trim_blanks(line.substr(colon + 1));
-    for (char c : value) {
-      if (is_control(c) && c != '\t') refuse(side, "control character in a header field");
+    if (has_control(value) && !only_tabs(value)) {
+      refuse(side, "control character in a header field");
     }
     if (iequals(name, "content-length")) {
       read_content_length(value, head, side);
@@ -161,8 +166,8 @@ MessageHead parse_request_head(std::string_view text) {
   std::string_view method = line.substr(0, first);
   std::string_view target = line.substr(first + 1, last - first - 1);
   if (!is_token(method)) refuse(Side::kRequest, "invalid method");
-  for (char c : target) {
-    if (is_control(c) || c == ' ') refuse(Side::kRequest, "invalid request target");
+  if (has_control(target) || target.find(' ') != std::string_view::npos) {
+    refuse(Side::kRequest, "invalid request target");
   }
   bool known_form = target.starts_with('/') || target == "*" || target.starts_with("http://") ||
                     target.starts_with("https://");
@@ -397,6 +402,7 @@ void append_header(std::string& out, std::string_view name, std::string_view val
   out.append(name).append(": ");
   std::size_t start = out.size();
   out.append(value);
+  if (!has_control(value)) start = out.size();
   for (std::size_t i = start; i < out.size(); ++i) {
     if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
   }
