@@ -5,15 +5,11 @@
 namespace tessera::api {
 namespace {
 
-// Which bytes end a run of numbers and punctuation, too short for memchr.
+// Which bytes end a run of numbers and punctuation, too short for more than a look at each.
 class ByteSet {
  public:
   constexpr explicit ByteSet(std::string_view bytes) {
     for (const char c : bytes) is_[static_cast<unsigned char>(c)] = true;
-  }
-  std::size_t find(std::string_view text, std::size_t at) const {
-    while (at < text.size() && !is_[static_cast<unsigned char>(text[at])]) ++at;
-    return at < text.size() ? at : std::string_view::npos;
   }
   bool has(char c) const { return is_[static_cast<unsigned char>(c)]; }
 
@@ -23,8 +19,11 @@ class ByteSet {
 
 constexpr ByteSet kBlanks(" \t\r\n"), kValueEnds("\"[]{},");
 
-constexpr auto kAnyStringEnd = [](ByteFlags flags) { return flags.equal('"') | flags.equal('\\'); };
-bool is_string_end(char c) { return c == '"' || c == '\\'; }
+// The quote or backslash that ends a run of plain characters.
+std::size_t find_string_end(std::string_view text, std::size_t at) {
+  const auto any = [](ByteFlags flags) { return flags.equal('"') | flags.equal('\\'); };
+  return scan(text, at, any, [](char c) { return c == '"' || c == '\\'; });
+}
 
 class Scanner {
  public:
@@ -54,15 +53,22 @@ class Scanner {
     return true;
   }
 
-  // At a quote: to behind the closing one. The content between them, escapes as they are.
+  // At a quote, or blanks before it: to behind the closing one. The content between them, escapes
+  // as they are.
   std::optional<std::string_view> string() {
     if (!take('"')) return std::nullopt;
     const std::size_t begin = at_;
+    if (!skip_string()) return std::nullopt;
+    return text_.substr(begin, at_ - 1 - begin);
+  }
+
+  // From behind a quote to behind the closing one; false when there is none.
+  bool skip_string() {
     for (;;) {
-      at_ = scan(text_, at_, kAnyStringEnd, is_string_end);
-      if (at_ == text_.size()) return std::nullopt;
-      if (text_[at_] == '"') return text_.substr(begin, at_++ - begin);
-      if ((at_ += 2) > text_.size()) return std::nullopt;
+      at_ = find_string_end(text_, at_);
+      if (at_ >= text_.size()) return false;
+      if (text_[at_++] == '"') return true;
+      if (++at_ > text_.size()) return false;  // what the backslash escapes
     }
   }
 
@@ -70,25 +76,20 @@ class Scanner {
     skip_blanks();
     const std::size_t begin = at_;
     int depth = 0;
-    do {
-      at_ = kValueEnds.find(text_, at_);
-      if (at_ == std::string_view::npos) return std::nullopt;
-      switch (text_[at_]) {
-        case '"':
-          if (!string()) return std::nullopt;
-          continue;
-        case '[':
-        case '{':
-          ++depth;
-          break;
-        case ',':
-          if (depth == 0) return text_.substr(begin, at_ - begin);
-          break;
-        default:  // a closing bracket; at depth 0 it is that of the object itself
-          if (depth-- == 0) return text_.substr(begin, at_ - begin);
+    while (at_ < text_.size()) {
+      const char c = text_[at_++];
+      if (!kValueEnds.has(c)) continue;
+      if (c == '"') {
+        if (!skip_string()) return std::nullopt;
+      } else if (c == '[' || c == '{') {
+        ++depth;
+      } else if (depth == 0) {  // a comma, or the bracket that closes the object itself
+        return text_.substr(begin, --at_ - begin);
+      } else if (c != ',') {
+        --depth;
       }
-      ++at_;
-    } while (true);
+    }
+    return std::nullopt;
   }
 
   std::string_view text_;

@@ -255,7 +255,7 @@ int run(Options options) {
   client_options.proxy = proxy_settings(options);
   client_options.single_threaded = options.io_threads == 1;
   http::Client client(io.get_executor(), client_options);
-  gateway::Gateway gateway(snapshots, client, metrics, [&control](catalog::UsageRecord record) {
+  gateway::Gateway gateway(snapshots, client, metrics, [&control](catalog::UsageRecord&& record) {
     control.record_usage(std::move(record));
   });
   gateway.mount(router);

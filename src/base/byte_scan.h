@@ -3,6 +3,7 @@
 // word are those of H. S. Warren, "Hacker's Delight", 6-1.)
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -28,11 +29,13 @@ class ByteFlags {
 };
 
 // The offset, from `at` on, of the first byte for which `is(byte)` holds, or of the end.
-// `any(flags)` must not be 0 for a word that holds such a byte; it may be for others.
+// `any(flags)` flags the same bytes of a word.
 template <class Any, class Is>
 std::size_t scan(std::string_view text, std::size_t at, Any any, Is is) {
+  static_assert(std::endian::native == std::endian::little);
   for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
-    if (any(ByteFlags(text.data() + at)) != 0) break;
+    const std::uint64_t flags = any(ByteFlags(text.data() + at));
+    if (flags != 0) return at + static_cast<std::size_t>(std::countr_zero(flags)) / 8;
   }
   while (at < text.size() && !is(text[at])) ++at;
   return at;
@@ -42,8 +45,21 @@ std::size_t scan(std::string_view text, std::size_t at, Any any, Is is) {
 inline bool is_control(char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }
 
 inline bool has_control(std::string_view text) {
-  const auto any = [](ByteFlags flags) { return flags.below(0x20) | flags.equal(0x7F); };
-  return scan(text, 0, any, is_control) < text.size();
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  const auto any = [&](std::size_t at) {
+    const ByteFlags flags(text.data() + at);
+    return (flags.below(0x20) | flags.equal(0x7F)) != 0;
+  };
+  if (text.size() < kWord) {
+    for (const char c : text) {
+      if (is_control(c)) return true;
+    }
+    return false;
+  }
+  for (std::size_t at = 0; at + kWord < text.size(); at += kWord) {
+    if (any(at)) return true;
+  }
+  return any(text.size() - kWord);  // overlaps the word before
 }
 
 }  // namespace tessera

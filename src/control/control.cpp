@@ -150,6 +150,7 @@ void Control::Impl::bootstrap() {
 
 void Control::Impl::flush_usage() {
   std::vector<UsageRecord> batch;
+  batch.reserve(kUsageBatch);
   {
     std::lock_guard lock(usage_mutex);
     batch.swap(usage);
@@ -244,7 +245,7 @@ std::string Control::workspace_id() const { return impl_->services.workspace_id;
 
 bool Control::ready() const { return impl_->holder.get()->any_ready(); }
 
-void Control::record_usage(UsageRecord record) {
+void Control::record_usage(UsageRecord&& record) {
   impl_->traffic.record(record, now_ms());
   bool full = false;
   {

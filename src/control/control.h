@@ -43,7 +43,7 @@ class Control {
   // GET /ready: at least one endpoint can answer.
   bool ready() const;
   // For the gateway's meter. Any thread, does not block; rows are written within ten seconds.
-  void record_usage(catalog::UsageRecord record);
+  void record_usage(catalog::UsageRecord&& record);
 
  private:
   struct Impl;

@@ -243,7 +243,7 @@ TEST_F(LifecycleTest, MetricsAndUsageRows) {
   record.served_entity_name = "chat-1";
   record.status_code = 503;
   record.latency_ms = 7;
-  plane_->control().record_usage(record);
+  plane_->control().record_usage(std::move(record));
   Reply metrics = plane_->call("GET", kAll + "/demo/metrics");
   EXPECT_TRUE(metrics.headers.get("content-type")->starts_with("text/plain"));
   const std::string labels =

@@ -20,7 +20,7 @@
 
 namespace tessera::gateway {
 
-using UsageSink = std::function<void(catalog::UsageRecord)>;
+using UsageSink = std::function<void(catalog::UsageRecord&&)>;
 
 // The series of one endpoint (data-plane 1.2). References into the registry.
 struct EndpointSeries {

@@ -399,14 +399,19 @@ std::string_view http_date() {
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ");
-  std::size_t start = out.size();
-  out.append(value);
-  if (!has_control(value)) start = out.size();
-  for (std::size_t i = start; i < out.size(); ++i) {
-    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
+  constexpr std::string_view kColon = ": ", kEnd = "\r\n";
+  const std::size_t start = out.size();
+  out.resize(start + name.size() + kColon.size() + value.size() + kEnd.size());
+  char* to = out.data() + start;
+  const auto put = [&](std::string_view part) { to = std::copy(part.begin(), part.end(), to); };
+  put(name);
+  put(kColon);
+  put(value);
+  if (has_control(value)) {
+    std::replace_if(
+        to - value.size(), to, [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
   }
-  out.append("\r\n");
+  put(kEnd);
 }
 
 }  // namespace tessera::http
