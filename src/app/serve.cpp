@@ -5,7 +5,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <filesystem>
 #include <iostream>
@@ -43,9 +42,9 @@ struct Options {
   std::string data_dir, models_dir;
   std::string tls_certificate, tls_key;
   bool allow_plaintext = false;
-  // Half of the cores: the others belong to the workers, and one thread is quicker than two that
-  // hand each other connections (benchmarks/RESULTS.md).
-  int io_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / 2));
+  // Half of the cores: the others belong to the workers and to the rows of usage, and requests wait
+  // longest where all cores are taken (benchmarks/RESULTS.md).
+  int io_threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1u, 16u));
   std::string drain_timeout = "30s";
   std::string worker_executable;
   int worker_threads = 0;
@@ -204,10 +203,10 @@ bool all_settled(const catalog::Snapshot& snapshot) {
   });
 }
 
-// Runs `work` on the pool while this thread waits.
+// Runs `work` there while this thread waits.
 template <class T>
-T wait_for(asio::thread_pool& pool, asio::awaitable<T> work) {
-  return asio::co_spawn(pool, std::move(work), asio::use_future).get();
+T wait_for(const asio::any_io_executor& executor, asio::awaitable<T> work) {
+  return asio::co_spawn(executor, std::move(work), asio::use_future).get();
 }
 
 int run(Options options) {
@@ -221,7 +220,7 @@ int run(Options options) {
   store::Database database({.path = folder.database()});
   Metrics metrics;
   catalog::SnapshotHolder snapshots;
-  asio::thread_pool io(options.io_threads);
+  http::EventLoops loops(options.io_threads);
 
   http::Router router;
   http::ServerOptions server_options;
@@ -240,21 +239,20 @@ int run(Options options) {
                 {"request_id", record.request_id}});
     };
   }
-  server_options.single_threaded = options.io_threads == 1;
   // Bound before the workers start, so that a taken port is noticed at once.
-  http::Server server(io.get_executor(), router, server_options);
+  http::Server server(loops, router, server_options);
   const std::string url = std::string(server_options.tls ? "https" : "http") + "://" +
                           (options.address == "0.0.0.0" ? "127.0.0.1" : options.address) + ":" +
                           std::to_string(server.port());
 
-  control::Control control(control_options(options, url), database, snapshots, io.get_executor());
+  control::Control control(control_options(options, url), database, snapshots, loops.first());
   control.start();
   http::ClientOptions client_options;
   client_options.ca_file = options.upstream_ca_file;
   client_options.addresses = http::AddressPolicy(options.allow_private_upstreams);
   client_options.proxy = proxy_settings(options);
-  client_options.single_threaded = options.io_threads == 1;
-  http::Client client(io.get_executor(), client_options);
+  client_options.on_senders_loop = true;
+  http::Client client(loops.first(), client_options);
   gateway::Gateway gateway(snapshots, client, metrics, [&control](catalog::UsageRecord&& record) {
     control.record_usage(std::move(record));
   });
@@ -284,8 +282,8 @@ int run(Options options) {
   });
   std::jthread impatience([&main_thread] { main_thread.run(); });
   gateway.drain();
-  const int cut = wait_for(io, server.drain(drain_timeout));
-  wait_for(io, control.stop());
+  const int cut = wait_for(loops.first(), server.drain(drain_timeout));
+  wait_for(loops.first(), control.stop());
   signals.cancel();
   log_info("app", "stopped", {{"requests_cut", cut}});
   return 0;
@@ -318,7 +316,9 @@ Run add_serve(CLI::App& app) {
       .add_flag("--allow-plaintext", options->allow_plaintext,
                 "Listen on a network address without TLS")
       ->envname("TESSERA_ALLOW_PLAINTEXT");
-  command.add_option("--io-threads", options->io_threads, "Threads of the gateway")
+  command
+      .add_option("--io-threads", options->io_threads,
+                  "Threads of the gateway, each with the connections that it took")
       ->envname("TESSERA_IO_THREADS")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

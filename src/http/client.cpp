@@ -260,7 +260,10 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::any_io_executor executor, ClientOptions options)
       : executor(executor), options(std::move(options)), watch_timer(executor) {}
 
-  ConnectionPtr checkout(const std::string& key);
+  using Pool = std::unordered_map<std::string, std::vector<ConnectionPtr>>;  // youngest last
+
+  const void* loop_of(const asio::any_io_executor& sender) const;
+  ConnectionPtr checkout(const void* loop, const std::string& key);
   void give_back(ConnectionPtr connection);
   ConnectionPtr adopt(std::unique_ptr<Connection> connection);
   asio::awaitable<ConnectionPtr> connect(Origin origin, std::chrono::milliseconds limit);
@@ -277,8 +280,8 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   asio::any_io_executor executor;
   const ClientOptions options;
 
-  std::mutex pool_mutex;                                             // guards idle and closed
-  std::unordered_map<std::string, std::vector<ConnectionPtr>> idle;  // the youngest at the end
+  std::mutex pool_mutex;                       // guards idle and closed
+  std::unordered_map<const void*, Pool> idle;  // by loop
   bool closed = false;  // the Client is gone: responses still being read keep nothing open
 
   std::once_flag tls_once;
@@ -334,13 +337,19 @@ void Client::Impl::set_deadline(Connection& connection, std::chrono::millisecond
   }
 }
 
-Client::Impl::ConnectionPtr Client::Impl::checkout(const std::string& key) {
+// What tells loops apart; null where all connections are of one executor.
+const void* Client::Impl::loop_of(const asio::any_io_executor& sender) const {
+  return options.on_senders_loop ? &asio::query(sender, asio::execution::context) : nullptr;
+}
+
+Client::Impl::ConnectionPtr Client::Impl::checkout(const void* loop, const std::string& key) {
   std::vector<ConnectionPtr> stale;  // closed after the lock is released
   ConnectionPtr found{nullptr, {}};
   auto oldest = Clock::now() - options.idle_timeout;
   std::lock_guard lock(pool_mutex);
-  auto entry = idle.find(key);
-  if (entry == idle.end()) return found;
+  Pool& pool = idle[loop];
+  auto entry = pool.find(key);
+  if (entry == pool.end()) return found;
   auto& list = entry->second;
   while (!list.empty() && !found) {
     // The youngest first; the old ones at the front time out together.
@@ -366,7 +375,7 @@ void Client::Impl::give_back(ConnectionPtr connection) {
   connection->idle_since = Clock::now();
   std::lock_guard lock(pool_mutex);
   if (closed) return;
-  auto& list = idle[connection->key];
+  auto& list = idle[loop_of(connection->transport.socket().get_executor())][connection->key];
   if (list.size() < options.max_idle_per_origin) list.push_back(std::move(connection));
 }
 
@@ -443,9 +452,10 @@ asio::awaitable<Socket> Client::Impl::connect_socket(Origin origin, Origin targe
     if (allowed.empty()) throw forbidden(origin);
     endpoints = std::move(allowed);
   }
-  Socket socket(executor);
+  const auto here = co_await asio::this_coro::executor;  // a strand, see connect()
+  Socket socket(here);
   for (const auto& endpoint : endpoints) {
-    socket = Socket(executor);
+    socket = Socket(here);
     error = {};
     co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
     if (!error) break;
@@ -500,9 +510,9 @@ asio::awaitable<Client::Impl::ConnectionPtr> Client::Impl::connect(
     Origin origin, std::chrono::milliseconds limit) {
   std::string what = "Upstream " + name_of(origin) + ": no connection in " + seconds(limit) + ".";
   try {
-    // On a strand of its own: the caller may run on a bare pool.
-    asio::any_io_executor own = executor;
-    if (!options.single_threaded) own = asio::make_strand(executor);
+    // On the sender's loop, or on a strand of its own: the sender may run on a bare pool.
+    asio::any_io_executor own = co_await asio::this_coro::executor;
+    if (!options.on_senders_loop) own = asio::make_strand(executor);
     auto connection = co_await asio::co_spawn(
         std::move(own), with_timeout(limit, open(std::move(origin)), std::move(what)),
         asio::use_awaitable);
@@ -671,7 +681,7 @@ Client::Client(asio::any_io_executor executor, ClientOptions options)
 
 Client::~Client() {
   // Idle connections refer to the Impl that holds them.
-  std::unordered_map<std::string, std::vector<Impl::ConnectionPtr>> idle;
+  std::unordered_map<const void*, Impl::Pool> idle;
   {
     std::lock_guard lock(impl_->pool_mutex);
     impl_->closed = true;
@@ -684,7 +694,8 @@ asio::awaitable<ClientResponse> Client::send(ClientRequest request) {
   const Proxy* proxy = impl->options.proxy.choose(request.origin);
   if (request.origin.scheme == "https") proxy = nullptr;  // a tunnel: the upstream reads the head
   std::string head = request_head(request, proxy);
-  Impl::ConnectionPtr connection = impl->checkout(pool_key(request.origin));
+  const auto here = co_await asio::this_coro::executor;
+  Impl::ConnectionPtr connection = impl->checkout(impl->loop_of(here), pool_key(request.origin));
   for (bool reused = connection != nullptr;; reused = false) {
     if (!connection) connection = co_await impl->connect(request.origin, request.timeouts.connect);
     impl->set_deadline(*connection, request.timeouts.first_byte);

@@ -52,14 +52,16 @@ asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
 
 struct ClientOptions {
   std::string ca_file;                    // PEM, trusted besides the system's authorities
-  std::size_t max_idle_per_origin = 256;  // kept open for the next request
+  std::size_t max_idle_per_origin = 256;  // kept open for the next request, on each loop
   std::chrono::milliseconds idle_timeout{30'000};
   std::size_t max_head_bytes = 1u << 20;  // of responses
   // For guarded origins; looked at after the name is resolved, for the address that is connected
   // to. Through a proxy, which resolves names itself, only the name can be looked at.
   AddressPolicy addresses;
   ProxySettings proxy;
-  bool single_threaded = false;  // the executor runs on one thread: no strands
+  // Senders run on EventLoops: a connection lives, and is used again, on the loop of the one for
+  // whom it was made. Else on the Client's executor, which may have several threads.
+  bool on_senders_loop = false;
 };
 
 // Any thread may send; a response is read by one coroutine at a time. https verifies certificate

@@ -67,14 +67,17 @@ std::string ip_of(const Protocol::endpoint& peer) {
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Impl> {
-  Impl(asio::any_io_executor executor, const Router& router, ServerOptions options)
-      : executor(executor),
-        strand(asio::make_strand(executor)),
-        state(std::make_shared<ServerState>(router, std::move(options))),
+  Impl(std::vector<asio::any_io_executor> all, bool strands, const Router& router,
+       ServerOptions options)
+      : executors(std::move(all)),
+        strands(strands),
+        strand(asio::make_strand(executors.front())),
+        state(std::make_shared<ServerState>(router, std::move(options), executors.size())),
         acceptor(strand),
         pause(strand) {}
 
-  asio::any_io_executor executor;
+  const std::vector<asio::any_io_executor> executors;
+  const bool strands;            // the executor has several threads: a strand per connection
   asio::any_io_executor strand;  // of acceptor and pause
   std::shared_ptr<ServerState> state;
   Acceptor acceptor;
@@ -86,7 +89,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
 
   void bind();
   void accept();
-  void accepted(const boost::system::error_code& error, Socket socket);
+  void accepted(const boost::system::error_code& error, Socket socket, std::size_t loop);
   void stop_accepting();
   void cut_all();
   bool all_ended();
@@ -133,14 +136,17 @@ void Server::Impl::bind() {
 }
 
 void Server::Impl::accept() {
-  acceptor.async_accept(
-      options().single_threaded ? executor : asio::any_io_executor(asio::make_strand(executor)),
-      [self = shared_from_this()](const boost::system::error_code& error, Socket socket) {
-        self->accepted(error, std::move(socket));
-      });
+  const std::size_t loop = state->quietest_loop();
+  asio::any_io_executor executor = executors[loop];
+  if (strands) executor = asio::make_strand(executor);
+  acceptor.async_accept(executor, [self = shared_from_this(), loop](
+                                      const boost::system::error_code& error, Socket socket) {
+    self->accepted(error, std::move(socket), loop);
+  });
 }
 
-void Server::Impl::accepted(const boost::system::error_code& error, Socket socket) {
+void Server::Impl::accepted(const boost::system::error_code& error, Socket socket,
+                            std::size_t loop) {
   if (closed || error == asio::error::operation_aborted) return;
   if (error) {
     if (error != asio::error::connection_aborted) {
@@ -164,8 +170,8 @@ void Server::Impl::accepted(const boost::system::error_code& error, Socket socke
   // A few beyond the limit are told so; the others are not even that.
   std::size_t tellable = limit + 16 + limit / 8;
   if (count < tellable) {
-    Session::start(
-        std::make_shared<Session>(state, std::move(socket), std::move(peer_ip), count >= limit));
+    Session::start(std::make_shared<Session>(state, std::move(socket), loop, std::move(peer_ip),
+                                             count >= limit));
   }
   accept();
 }
@@ -203,7 +209,14 @@ std::size_t Server::Impl::session_count() {
 }
 
 Server::Server(asio::any_io_executor executor, const Router& router, ServerOptions options)
-    : impl_(std::make_shared<Impl>(executor, router, std::move(options))) {
+    : Server(std::vector{std::move(executor)}, true, router, std::move(options)) {}
+
+Server::Server(const EventLoops& loops, const Router& router, ServerOptions options)
+    : Server(loops.executors(), false, router, std::move(options)) {}
+
+Server::Server(std::vector<asio::any_io_executor> executors, bool strands, const Router& router,
+               ServerOptions options)
+    : impl_(std::make_shared<Impl>(std::move(executors), strands, router, std::move(options))) {
   if (impl_->options().tls) impl_->state->tls = make_server_tls(*impl_->options().tls);
   impl_->bind();
 }
@@ -233,6 +246,8 @@ void Server::start() {
     if (!impl->closed) impl->accept();
   });
 }
+
+std::size_t Server::connections() const { return impl_->session_count(); }
 
 int Server::active_requests() const { return impl_->state->active_requests.load(); }
 

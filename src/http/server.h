@@ -9,7 +9,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "http/event_loops.h"
 #include "http/router.h"
 
 namespace tessera::http {
@@ -39,8 +41,6 @@ struct ServerOptions {
   // or alone, when the first piece takes longer than this.
   std::chrono::milliseconds stream_head_delay{20'000};
   int max_connections = 10'000;  // further ones get 503
-  // The executor runs on one thread: connections need no strands.
-  bool single_threaded = false;
   std::function<void(const AccessRecord&)> access_log;
 };
 
@@ -50,6 +50,8 @@ class Server {
   // destructor cuts what still runs and waits until it has unwound, so it must not be called by a
   // thread that the executor needs for that.
   Server(asio::any_io_executor executor, const Router& router, ServerOptions options);
+  // The same with each connection on the loop that has the fewest.
+  Server(const EventLoops& loops, const Router& router, ServerOptions options);
   ~Server();
 
   std::uint16_t port() const;
@@ -59,9 +61,12 @@ class Server {
   // of requests cut. Not to be awaited by a handler of this server.
   asio::awaitable<int> drain(std::chrono::milliseconds deadline);
   int active_requests() const;
+  std::size_t connections() const;  // open ones
 
  private:
   struct Impl;
+  Server(std::vector<asio::any_io_executor> executors, bool strands, const Router& router,
+         ServerOptions options);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -1,5 +1,6 @@
 #include "http/session.h"
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -76,10 +77,17 @@ struct Session::Exchange {
   std::int64_t started_us = 0;
 };
 
-Session::Session(std::shared_ptr<ServerState> state, Socket socket, std::string peer_ip,
-                 bool refuse)
+std::size_t ServerState::quietest_loop() {
+  std::lock_guard lock(mutex);
+  return static_cast<std::size_t>(std::ranges::min_element(sessions_of_loop) -
+                                  sessions_of_loop.begin());
+}
+
+Session::Session(std::shared_ptr<ServerState> state, Socket socket, std::size_t loop,
+                 std::string peer_ip, bool refuse)
     : state_(std::move(state)),
       transport_(std::move(socket)),
+      loop_(loop),
       timer_(transport_.socket().get_executor()),
       peer_ip_(std::move(peer_ip)),
       refuse_(refuse) {
@@ -90,6 +98,7 @@ Session::~Session() {
   if (!registered_) return;
   std::lock_guard lock(state_->mutex);
   state_->sessions.erase(place_);
+  --state_->sessions_of_loop[loop_];
   if (state_->sessions.empty()) state_->all_ended.notify_all();
 }
 
@@ -97,6 +106,7 @@ void Session::start(std::shared_ptr<Session> self) {
   {
     std::lock_guard lock(self->state_->mutex);
     self->place_ = self->state_->sessions.insert(self->state_->sessions.end(), self);
+    ++self->state_->sessions_of_loop[self->loop_];
     self->registered_ = true;
   }
   Session& session = *self;

@@ -1,8 +1,8 @@
 // One connection of the server: read head and body under limits, route, answer, again.
 //
-// A session is a coroutine on its own strand, helped by two callbacks on that strand: the
-// outstanding read, which goes on while a handler runs and so notices that the client has left, and
-// one timer, armed at most once per timeout and not once per request.
+// A session is a coroutine on its own strand, or on a loop of one thread, helped by two callbacks
+// there: the outstanding read, which goes on while a handler runs and so notices that the client
+// has left, and one timer, armed at most once per timeout and not once per request.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "http/byte_buffer.h"
 #include "http/gate.h"
@@ -27,8 +28,10 @@ class Session;
 
 // What the sessions of a server share.
 struct ServerState {
-  ServerState(const Router& router, ServerOptions options)
-      : router(router), options(std::move(options)) {}
+  ServerState(const Router& router, ServerOptions options, std::size_t loops)
+      : router(router), options(std::move(options)), sessions_of_loop(loops) {}
+
+  std::size_t quietest_loop();  // the one with the fewest sessions
 
   const Router& router;
   const ServerOptions options;
@@ -39,13 +42,16 @@ struct ServerState {
   std::mutex mutex;                   // guards what follows
   std::condition_variable all_ended;  // signalled when sessions becomes empty, or stopped true
   std::list<std::weak_ptr<Session>> sessions;
+  std::vector<std::size_t> sessions_of_loop;
   bool stopped = false;  // nothing is accepted any more
 };
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // `refuse`: the server has too many connections; answer 503 and close.
-  Session(std::shared_ptr<ServerState> state, Socket socket, std::string peer_ip, bool refuse);
+  // `loop`: where its executor stands in ServerState::sessions_of_loop.
+  Session(std::shared_ptr<ServerState> state, Socket socket, std::size_t loop, std::string peer_ip,
+          bool refuse);
   ~Session();
 
   // Registers the session and spawns its coroutine.
@@ -93,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   std::shared_ptr<ServerState> state_;
   Transport transport_;
+  const std::size_t loop_;
   asio::steady_timer timer_;
   asio::cancellation_signal cancel_;  // of the coroutine, and so of the handler
   Gate gate_;
