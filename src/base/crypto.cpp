@@ -72,8 +72,8 @@ Digest256 Sha256::finish() {
 }
 
 Digest256 sha256(std::string_view bytes) {
-  thread_local Sha256 hash;  // its context is used again
-  check(EVP_DigestInit_ex2(hash.impl_->context, sha256_implementation(), nullptr), "SHA-256");
+  thread_local Sha256 hash;  // its context is used again, with the digest that it has
+  check(EVP_DigestInit_ex2(hash.impl_->context, nullptr, nullptr), "SHA-256");
   hash.update(bytes);
   return hash.finish();
 }

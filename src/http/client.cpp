@@ -548,10 +548,11 @@ Error describe(const Connection& connection, const ErrorCode& error, std::string
 }
 
 asio::awaitable<Outcome> exchange(Connection& connection, const std::string& head,
-                                  const ClientRequest& request, std::size_t max_head_bytes) {
+                                  std::string_view body, const ClientTimeouts& timeouts,
+                                  std::size_t max_head_bytes) {
   constexpr std::string_view kWaitedFor = "the first byte of the response";
   Outcome outcome;
-  Gather out = gather(head, request.body);
+  Gather out = gather(head, body);
   ErrorCode write_error;
   if (!connection.transport.write_at_once(out)) write_error = co_await write_all(connection, out);
   // A server may answer, and close, before it has read everything: look for that answer first.
@@ -572,8 +573,8 @@ asio::awaitable<Outcome> exchange(Connection& connection, const std::string& hea
     ErrorCode error = co_await read_some(connection);
     if (error) {
       outcome.before_first_byte = connection.in.empty() && !connection.timed_out;
-      outcome.failure = describe(connection, write_error ? write_error : error, kWaitedFor,
-                                 request.timeouts.first_byte);
+      outcome.failure =
+          describe(connection, write_error ? write_error : error, kWaitedFor, timeouts.first_byte);
       co_return outcome;
     }
   }
@@ -694,12 +695,18 @@ asio::awaitable<ClientResponse> Client::send(ClientRequest request) {
   const Proxy* proxy = impl->options.proxy.choose(request.origin);
   if (request.origin.scheme == "https") proxy = nullptr;  // a tunnel: the upstream reads the head
   std::string head = request_head(request, proxy);
+  std::string_view body = request.body;
+  if (body.size() <= kJoined) {
+    head += body;
+    body = {};
+  }
   const auto here = co_await asio::this_coro::executor;
   Impl::ConnectionPtr connection = impl->checkout(impl->loop_of(here), pool_key(request.origin));
   for (bool reused = connection != nullptr;; reused = false) {
     if (!connection) connection = co_await impl->connect(request.origin, request.timeouts.connect);
     impl->set_deadline(*connection, request.timeouts.first_byte);
-    Outcome outcome = co_await exchange(*connection, head, request, impl->options.max_head_bytes);
+    Outcome outcome =
+        co_await exchange(*connection, head, body, request.timeouts, impl->options.max_head_bytes);
     if (outcome.failure) {
       connection.reset();
       if (reused && outcome.before_first_byte) continue;

@@ -368,6 +368,10 @@ asio::awaitable<void> Session::send_whole(Exchange& exchange, Response response)
   std::string_view body = response.body;
   if (exchange.about.method == "HEAD" || is_bodyless(response.status)) body = {};
   exchange.response_bytes = body.size();
+  if (body.size() <= kJoined) {
+    out_ += body;
+    body = {};
+  }
   Gather buffers = gather(out_, body);
   if (transport_.write_at_once(buffers)) co_return;
   exchange.client_closed = !co_await write(buffers);
