@@ -171,8 +171,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.port = static_cast<std::uint16_t>(port);
-  boost::asio::io_context io(1);
-  options.single_threaded = true;
+  http::EventLoops loop(1);
   http::Router router;
   router.add("GET", "/ready", ready);
   router.add("GET", "/health", ready);
@@ -181,8 +180,9 @@ int main(int argc, char** argv) {
   } else {
     router.add("POST", "/{rest...}", repeat);
   }
-  http::Server server(io.get_executor(), router, options);
+  http::Server server(loop, router, options);
   server.start();
+  boost::asio::io_context io;
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([](auto, auto) { std::_Exit(0); });
   io.run();
