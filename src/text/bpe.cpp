@@ -1,7 +1,6 @@
 #include "text/bpe.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <queue>
 
@@ -17,10 +16,13 @@ constexpr std::uint32_t kNoRank = UINT32_MAX;
 // Up to here rescanning an array of ranks beats a heap; beyond, it would be quadratic.
 constexpr std::size_t kShort = 48;
 
-std::uint64_t pair_hash(std::int32_t left, std::int32_t right) {
-  const std::uint64_t key = static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
-                            static_cast<std::uint32_t>(right);
-  return mix_hash(key ^ 0x9E3779B97F4A7C15u, 0xD1B54A32D192ED03u);
+std::uint64_t pair_of(std::int32_t left, std::int32_t right) {
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << StringTable::kIdBits |
+         static_cast<std::uint32_t>(right);
+}
+
+std::uint64_t pair_hash(std::uint64_t pair) {
+  return mix_hash(pair ^ 0x9E3779B97F4A7C15u, 0xD1B54A32D192ED03u);
 }
 
 [[noreturn]] void bad_merge(std::size_t rank, std::string_view what, const Bpe::Merge& merge) {
@@ -43,8 +45,14 @@ Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, std::span<const Merge> me
          BpeSettings settings)
     : vocabulary_(std::move(vocabulary)), settings_(settings) {
   const StringTable& model = vocabulary_->model;
-  merges_.assign(std::bit_ceil(2 * merges.size() + 1), MergeSlot{});
-  mask_ = merges_.size() - 1;
+  if (merges.size() >= std::size_t{1} << kRankBits) {
+    throw Error(ErrorKind::kUnsupportedModel,
+                "The tokenizer has " + std::to_string(merges.size()) + " merges; at most " +
+                    std::to_string((1 << kRankBits) - 1) + " are possible.",
+                "model.merges");
+  }
+  merges_.assign(merges.size() + merges.size() / 3 + 1, kFree);
+  merged_.reserve(merges.size());
   std::string joined;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left_text, right_text] = merges[rank];
@@ -55,11 +63,21 @@ Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, std::span<const Merge> me
     joined.assign(left_text).append(right_text);
     const std::int32_t merged = model.find_or_negative(joined);
     if (merged < 0) bad_merge(rank, "has a result that", merges[rank]);
-    std::size_t i = pair_hash(left, right) & mask_;
-    while (merges_[i].left >= 0 && (merges_[i].left != left || merges_[i].right != right)) {
-      i = (i + 1) & mask_;
+    merged_.push_back(merged);
+    const std::uint64_t pair = pair_of(left, right);
+    std::size_t i = slot_of(pair_hash(pair), merges_.size());
+    while (merges_[i] != kFree && merges_[i] >> kRankBits != pair) {
+      i = i + 1 == merges_.size() ? 0 : i + 1;
     }
-    merges_[i] = {left, right, static_cast<std::uint32_t>(rank), merged};
+    merges_[i] = pair << kRankBits | rank;  // of two equal merges the later one counts
+  }
+
+  const bool in_step = std::adjacent_find(merged_.begin(), merged_.end(), [](auto a, auto b) {
+                         return b != a + 1;
+                       }) == merged_.end();
+  if (in_step && !merged_.empty()) {
+    first_merged_ = merged_.front();
+    std::vector<std::int32_t>().swap(merged_);
   }
 
   byte_ids_.fill(-1);
@@ -87,11 +105,13 @@ Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, std::span<const Merge> me
   }
 }
 
-const Bpe::MergeSlot* Bpe::find_merge(std::int32_t left, std::int32_t right) const {
-  for (std::size_t i = pair_hash(left, right) & mask_;; i = (i + 1) & mask_) {
-    const MergeSlot& slot = merges_[i];
-    if (slot.left == left && slot.right == right) return &slot;
-    if (slot.left < 0) return nullptr;
+Bpe::Rank Bpe::find_merge(std::int32_t left, std::int32_t right) const {
+  const std::uint64_t pair = pair_of(left, right);
+  const std::size_t slots = merges_.size();
+  for (std::size_t i = slot_of(pair_hash(pair), slots);; i = i + 1 == slots ? 0 : i + 1) {
+    const std::uint64_t slot = merges_[i];
+    if (slot >> kRankBits == pair) return static_cast<Rank>(slot & ((1u << kRankBits) - 1));
+    if (slot == kFree) return kNoRank;
   }
 }
 
@@ -154,20 +174,19 @@ void Bpe::merge_short(std::vector<std::int32_t>& symbols, std::size_t begin) con
   std::size_t n = symbols.size() - begin;
   if (n < 2) return;
   std::int32_t* s = symbols.data() + begin;
-  // merge[i] joins s[i] and s[i + 1].
-  const MergeSlot* merge[kShort + 1] = {};
+  Rank merge[kShort + 1];  // of s[i] and s[i + 1]
   for (std::size_t i = 0; i + 1 < n; ++i) merge[i] = find_merge(s[i], s[i + 1]);
   for (;;) {
     std::size_t best = n;
-    std::uint32_t rank = kNoRank;
+    Rank rank = kNoRank;
     for (std::size_t i = 0; i + 1 < n; ++i) {
-      if (merge[i] && merge[i]->rank < rank) {
-        rank = merge[i]->rank;
+      if (merge[i] < rank) {
+        rank = merge[i];
         best = i;
       }
     }
     if (best == n) break;
-    s[best] = merge[best]->merged;
+    s[best] = merged(rank);
     for (std::size_t i = best + 1; i + 1 < n; ++i) {
       s[i] = s[i + 1];
       merge[i] = merge[i + 1];
@@ -183,7 +202,7 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols, std::size_t begin) cons
   const auto n = static_cast<std::int32_t>(symbols.size() - begin);
   std::int32_t* s = symbols.data() + begin;
   std::vector<std::int32_t> next(n), previous(n);
-  std::vector<const MergeSlot*> merge(n, nullptr);  // of s[i] and its right neighbour
+  std::vector<Rank> merge(n, kNoRank);  // of s[i] and its right neighbour
   // Lowest rank first, leftmost among equals. An entry is stale when its position no longer begins
   // a pair of that rank.
   using Entry = std::uint64_t;
@@ -192,22 +211,22 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols, std::size_t begin) cons
     next[i] = i + 1;
     previous[i] = i - 1;
     if (i + 1 < n) merge[i] = find_merge(s[i], s[i + 1]);
-    if (merge[i]) initial.push_back(static_cast<Entry>(merge[i]->rank) << 32 | i);
+    if (merge[i] != kNoRank) initial.push_back(static_cast<Entry>(merge[i]) << 32 | i);
   }
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue(std::greater<>{},
                                                                        std::move(initial));
   const auto renew = [&](std::int32_t i) {
-    merge[i] = next[i] < n ? find_merge(s[i], s[next[i]]) : nullptr;
-    if (merge[i]) queue.push(static_cast<Entry>(merge[i]->rank) << 32 | i);
+    merge[i] = next[i] < n ? find_merge(s[i], s[next[i]]) : kNoRank;
+    if (merge[i] != kNoRank) queue.push(static_cast<Entry>(merge[i]) << 32 | i);
   };
   while (!queue.empty()) {
     const Entry entry = queue.top();
     queue.pop();
     const auto i = static_cast<std::int32_t>(entry & 0xFFFFFFFF);
-    if (!merge[i] || merge[i]->rank != entry >> 32) continue;
+    if (merge[i] != entry >> 32) continue;
     const std::int32_t right = next[i];
-    s[i] = merge[i]->merged;
-    merge[right] = nullptr;
+    s[i] = merged(merge[i]);
+    merge[right] = kNoRank;
     s[right] = -1;
     next[i] = next[right];
     if (next[i] < n) previous[next[i]] = i;

@@ -20,22 +20,49 @@ class PackedStrings {
     std::size_t total = 0;
     for (const auto& s : strings) total += s.size();
     data_.reserve(total);
-    end_.reserve(strings.size() + 1);
-    end_.push_back(0);
-    for (const auto& s : strings) {
-      data_.append(s.data(), s.size());
-      end_.push_back(static_cast<std::uint32_t>(data_.size()));
-    }
+    for (const auto& s : strings) data_.append(s.data(), s.size());
+    if (!index(strings, 5)) index(strings, 0);  // 32 strings are rarely longer than 64 KiB
   }
 
   std::string_view operator[](std::size_t i) const {
-    return {data_.data() + end_[i], end_[i + 1] - end_[i]};
+    const std::size_t begin = place(i);
+    return {data_.data() + begin, place(i + 1) - begin};
   }
-  std::size_t size() const { return end_.empty() ? 0 : end_.size() - 1; }
+  std::size_t size() const { return offset_.empty() ? 0 : offset_.size() - 1; }
 
  private:
+  std::size_t place(std::size_t i) const { return base_[i >> shift_] + offset_[i]; }
+
+  // False when some offset needs more than 16 bits.
+  template <class Strings>
+  bool index(const Strings& strings, int shift) {
+    shift_ = shift;
+    base_.clear();
+    offset_.clear();
+    base_.reserve((strings.size() >> shift) + 1);
+    offset_.reserve(strings.size() + 1);
+    std::size_t place = 0;
+    const auto add = [&] {
+      if (offset_.size() >> shift == base_.size()) {
+        base_.push_back(static_cast<std::uint32_t>(place));
+      }
+      if (place - base_.back() > UINT16_MAX) return false;
+      offset_.push_back(static_cast<std::uint16_t>(place - base_.back()));
+      return true;
+    };
+    for (const auto& s : strings) {
+      if (!add()) return false;
+      place += s.size();
+    }
+    return add();
+  }
+
   std::string data_;
-  std::vector<std::uint32_t> end_;
+  // Where string i begins: offset_[i] behind the base of its group of 2^shift_ strings. One more
+  // entry tells where the last one ends.
+  int shift_ = 0;
+  std::vector<std::uint32_t> base_;
+  std::vector<std::uint16_t> offset_;
 };
 
 // For tables inside one process; not for adversarial collision resistance beyond mixing all bytes.
@@ -69,10 +96,20 @@ inline std::uint64_t hash_bytes(std::string_view s) {
   return mix_hash(h ^ tail, kB);
 }
 
+// A place in a table of `slots` entries by the upper half of a hash; `slots` need not be a power of
+// two (Lemire, "Fast random integer generation in an interval", ACM TOMACS 2019).
+inline std::size_t slot_of(std::uint64_t hash, std::size_t slots) {
+  return static_cast<std::size_t>((hash >> 32) * slots >> 32);
+}
+
 // Open-addressing index over chosen entries of a PackedStrings, which must outlive it and not move.
+// Four bytes a slot: a vocabulary is in memory for as long as its model is.
 class StringTable {
  public:
+  static constexpr int kIdBits = 21, kTagBits = 11;
+
   StringTable() = default;
+  // Ids are below 2^21 - 1.
   StringTable(const PackedStrings& strings, std::span<const std::int32_t> ids);
 
   std::optional<std::int32_t> find(std::string_view key) const {
@@ -84,25 +121,22 @@ class StringTable {
   }
   std::int32_t find_or_negative(std::string_view key, std::uint64_t hash) const {
     if (key.size() > longest_) return -1;
-    for (std::size_t i = hash & mask_;; i = (i + 1) & mask_) {
-      const Slot& slot = slots_[i];
-      if (slot.id < 0) return -1;
-      if (slot.tag == static_cast<std::uint32_t>(hash >> 32) && (*strings_)[slot.id] == key) {
-        return slot.id;
+    for (std::size_t i = slot_of(hash, slots_.size());; i = i + 1 == slots_.size() ? 0 : i + 1) {
+      const std::uint32_t slot = slots_[i];
+      if (slot == kFree) return -1;
+      if ((slot ^ static_cast<std::uint32_t>(hash)) << kIdBits == 0 &&
+          (*strings_)[slot >> kTagBits] == key) {
+        return static_cast<std::int32_t>(slot >> kTagBits);
       }
     }
   }
   std::size_t longest() const { return longest_; }  // bytes of the longest key
 
  private:
-  struct Slot {
-    std::uint32_t tag = 0;
-    std::int32_t id = -1;
-  };
+  static constexpr std::uint32_t kFree = UINT32_MAX;
 
   const PackedStrings* strings_ = nullptr;
-  std::vector<Slot> slots_{Slot{}};
-  std::size_t mask_ = 0;
+  std::vector<std::uint32_t> slots_{kFree};  // id, then the lowest bits of its string's hash
   std::size_t longest_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "text/token_bytes.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
 
@@ -90,7 +91,7 @@ class PipelineTokenizer final : public Tokenizer {
   AddedTokenMatcher raw_tokens_, normalized_tokens_;
   std::unordered_map<std::string, std::int32_t> added_ids_;
   std::vector<bool> special_;
-  PackedStrings bytes_;
+  TokenBytes bytes_;
   std::vector<std::int32_t> end_ids_;
 };
 
@@ -114,7 +115,7 @@ PipelineTokenizer::PipelineTokenizer(TokenizerParts parts) : parts_(std::move(pa
   for (std::size_t id = 0; id < texts.size(); ++id) {
     bytes.push_back(texts[id].empty() ? std::string() : parts_.decoder.token_bytes(texts[id]));
   }
-  bytes_ = PackedStrings(bytes);
+  bytes_ = TokenBytes(texts, bytes);
 
   const auto ends = [this](std::optional<std::int32_t> id) {
     if (id && in_range(*id) && std::find(end_ids_.begin(), end_ids_.end(), *id) == end_ids_.end()) {

@@ -17,8 +17,9 @@
 
 namespace tessera {
 
-// Ids are below this in every published vocabulary; it bounds what a hostile file can allocate.
-inline constexpr std::int64_t kMaxVocabulary = 1 << 22;
+// Ids are below this in every published vocabulary. It bounds what a hostile file can allocate, and
+// lets StringTable and Bpe keep ids in 21 bits.
+inline constexpr std::int64_t kMaxVocabulary = (1 << 21) - 1;
 
 struct TokenizerParts {
   std::shared_ptr<const Vocabulary> vocabulary;

@@ -256,7 +256,7 @@ TEST(Tokenizer, JsonErrorsNameTheComponent) {
   fails("{}", "model");
   fails("{'model':{'type':'BPE','vocab':{'a':-1},'merges':[]}}", "-1");
   fails("{'model':{'type':'BPE','vocab':{'a':4000000000},'merges':[]}}", "4000000000");
-  fails("{'model':{'type':'BPE','vocab':{'a':4000000},'merges':[]}}", "1 entries");
+  fails("{'model':{'type':'BPE','vocab':{'a':2000000},'merges':[]}}", "1 entries");
   fails("{'model':{'type':'BPE','vocab':{'a':0.5},'merges':[]}}", "model.vocab.a");
   fails("{'model':{'type':'BPE','vocab':{},'merges':[]}}", "model.vocab");
   fails("{'model':{'type':'BPE','vocab':{'a':0},'merges':['a c']}}", "'c'");
