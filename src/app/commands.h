@@ -1,5 +1,6 @@
 // The subcommands of the one binary. Each adds itself, its flags and its environment names to the
-// command line; the returned function runs it after parsing and gives the exit status.
+// command line; the returned function runs it after parsing, when the CLI::App is gone, and gives
+// the exit status.
 #pragma once
 
 #include <CLI/CLI.hpp>

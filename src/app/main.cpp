@@ -1,15 +1,20 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <utility>
 
 #include "app/commands.h"
 #include "app/version.h"
 #include "base/error.h"
 
-int main(int argc, char** argv) {
-  using namespace tessera::app;
-  std::signal(SIGPIPE, SIG_IGN);  // a client that left is an error code, not the end of us
+namespace {
 
+using tessera::app::Run;
+
+// The chosen command, or `status` for the process to end with. The description of all flags is gone
+// before the command runs.
+Run parse(int argc, char** argv, int& status) {
+  using namespace tessera::app;
   CLI::App app{
       "Tessera serves foundation models: one governed, OpenAI-compatible API over local models,\n"
       "provisioned-throughput endpoints and external providers.\n"
@@ -25,16 +30,30 @@ int main(int argc, char** argv) {
     const char* name;
     Run run;
   };
-  const Command commands[] = {
+  Command commands[] = {
       {"serve", add_serve(app)}, {"worker", add_worker(app)}, {"chat", add_chat(app)},
       {"bench", add_bench(app)}, {"models", add_models(app)}, {"token", add_token(app)},
   };
-  CLI11_PARSE(app, argc, argv);
-
   try {
-    for (const Command& command : commands) {
-      if (app.got_subcommand(command.name)) return command.run();
-    }
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    status = app.exit(error);
+    return nullptr;
+  }
+  for (Command& command : commands) {
+    if (app.got_subcommand(command.name)) return std::move(command.run);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a client that left is an error code, not the end of us
+  int status = 0;
+  try {
+    const Run run = parse(argc, argv, status);
+    return run ? run() : status;
   } catch (const tessera::Error& error) {
     std::cerr << "tessera: " << error.message << '\n';
     return error.kind == tessera::ErrorKind::kBadConfiguration ? 2 : 1;
@@ -42,5 +61,4 @@ int main(int argc, char** argv) {
     std::cerr << "tessera: " << error.what() << '\n';
     return 1;
   }
-  return 0;
 }

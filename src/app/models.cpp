@@ -336,12 +336,11 @@ Run add_models(CLI::App& app) {
   quality_command->add_option("--threads", quality->threads, "Compute threads; 0: all cores")
       ->check(CLI::NonNegativeNumber);
   options->address.add_options(command);
-  return [=] {
-    if (list_command->parsed()) return list(*options);
-    if (register_command->parsed()) return register_model(*options);
-    if (quality_command->parsed()) return measure_quality(*quality);
-    return inspect(*options);
-  };
+  auto chosen = std::make_shared<Run>([=] { return inspect(*options); });
+  list_command->callback([=] { *chosen = [=] { return list(*options); }; });
+  register_command->callback([=] { *chosen = [=] { return register_model(*options); }; });
+  quality_command->callback([=] { *chosen = [=] { return measure_quality(*quality); }; });
+  return [chosen] { return (*chosen)(); };
 }
 
 }  // namespace tessera::app

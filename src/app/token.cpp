@@ -64,11 +64,11 @@ Run add_token(CLI::App& app) {
   CLI::App* revoke_command = command.add_subcommand("revoke", "End a token");
   revoke_command->add_option("token_id", options->token_id, "As `token list` shows it")->required();
   options->address.add_options(command);
-  return [=] {
-    if (create_command->parsed()) return create(*options);
-    if (list_command->parsed()) return list(*options);
-    return revoke(*options);
-  };
+  auto chosen = std::make_shared<Run>();
+  create_command->callback([=] { *chosen = [=] { return create(*options); }; });
+  list_command->callback([=] { *chosen = [=] { return list(*options); }; });
+  revoke_command->callback([=] { *chosen = [=] { return revoke(*options); }; });
+  return [chosen] { return (*chosen)(); };
 }
 
 }  // namespace tessera::app

@@ -5,8 +5,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
+#include <sys/random.h>
 
+#include <cerrno>
 #include <new>
 
 #include "base/error.h"
@@ -92,10 +93,16 @@ Digest256 hmac_sha256(std::string_view key, std::string_view bytes) {
   return digest;
 }
 
+// The kernel's generator itself: OpenSSL's, which is seeded from it, takes 200 kB of tables and
+// more than 1 MB of code into memory, in each worker, for the identifiers of its requests.
 std::string random_bytes(std::size_t count) {
   std::string out(count, '\0');
-  check(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)),
-        "The random generator");
+  for (std::size_t done = 0; done < count;) {
+    const ssize_t got = getrandom(out.data() + done, count - done, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorKind::kInternal, "the system's random generator failed");
+    done += static_cast<std::size_t>(got);
+  }
   return out;
 }
 

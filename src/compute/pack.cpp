@@ -13,6 +13,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace tessera {
@@ -391,7 +392,24 @@ struct FillingChunk {
   std::mutex mutex;  // guards the rest; models may be loaded on several threads
   std::weak_ptr<std::byte> memory;
   std::int64_t used = 0;
+
+  // With the mutex held. Nothing was ever written behind `used`, but the large page that `used`
+  // lies in is resident as a whole.
+  void release_unfilled() {
+    const std::shared_ptr<std::byte> chunk = memory.lock();
+#if defined(__linux__)
+    const auto page = static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
+    const std::int64_t begin = (used + page - 1) / page * page;
+    if (chunk == nullptr || begin >= kChunkBytes) return;
+    madvise(chunk.get() + begin, static_cast<std::size_t>(kChunkBytes - begin), MADV_DONTNEED);
+#endif
+  }
 };
+
+FillingChunk& filling_chunk() {
+  static FillingChunk filling;
+  return filling;
+}
 
 }  // namespace
 
@@ -404,10 +422,11 @@ PackedBytes PackedBytes::on_large_pages(std::int64_t size) {
     bytes.data_ = allocate(size, kLargePage);
     return bytes;
   }
-  static FillingChunk filling;
+  FillingChunk& filling = filling_chunk();
   const std::lock_guard lock(filling.mutex);
   std::shared_ptr<std::byte> chunk = filling.memory.lock();
   if (chunk == nullptr || filling.used + size > kChunkBytes) {
+    filling.release_unfilled();
     chunk = allocate(kChunkBytes, kLargePage);
     filling.memory = chunk;
     filling.used = 0;
@@ -415,6 +434,12 @@ PackedBytes PackedBytes::on_large_pages(std::int64_t size) {
   bytes.data_ = std::shared_ptr<std::byte>(chunk, chunk.get() + filling.used);
   filling.used += (size + 63) / 64 * 64;
   return bytes;
+}
+
+void PackedBytes::release_unfilled() {
+  FillingChunk& filling = filling_chunk();
+  const std::lock_guard lock(filling.mutex);
+  filling.release_unfilled();
 }
 
 PanelKind panel_kind(DType dtype, WeightFormat format) {

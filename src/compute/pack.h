@@ -20,6 +20,9 @@ class PackedBytes {
   // stream of weights takes a third longer. Small matrices share chunks, each freed with the last
   // matrix in it.
   static PackedBytes on_large_pages(std::int64_t size);
+  // What the last large page of the chunk being filled holds beyond its matrices goes back to the
+  // system; a matrix that comes later makes it resident again. Any thread.
+  static void release_unfilled();
 
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }

@@ -17,17 +17,9 @@ std::uint64_t mix(std::uint64_t x) {
 }  // namespace
 
 BlockManager::BlockManager(int blocks, int block_size, bool prefix_cache)
-    : block_size_(block_size),
-      prefix_cache_(prefix_cache),
-      blocks_(blocks),
-      contents_(static_cast<std::size_t>(blocks) * block_size) {
-  for (int i = 0; i < blocks; ++i) {
-    blocks_[i].previous = i - 1;
-    blocks_[i].next = i + 1 < blocks ? i + 1 : -1;
-  }
-  first_free_ = blocks > 0 ? 0 : -1;
-  last_free_ = blocks - 1;
-  free_count_ = blocks;
+    : block_size_(block_size), prefix_cache_(prefix_cache), count_(blocks), free_count_(blocks) {
+  blocks_.reserve(static_cast<std::size_t>(blocks));
+  contents_.reserve(static_cast<std::size_t>(blocks) * static_cast<std::size_t>(block_size));
 }
 
 void BlockManager::extend_hashes(Sequence& sequence) const {
@@ -193,6 +185,14 @@ void BlockManager::release(Sequence& sequence) {
 }
 
 int BlockManager::take_free_block() {
+  // What no prefix hangs on comes first, then what was never used, then what is cached.
+  const bool is_cached = first_free_ < 0 || blocks_[first_free_].identity != 0;
+  if (is_cached && static_cast<int>(blocks_.size()) < count_) {
+    blocks_.emplace_back().references = 1;
+    contents_.resize(contents_.size() + static_cast<std::size_t>(block_size_));
+    --free_count_;
+    return static_cast<int>(blocks_.size()) - 1;
+  }
   const int block = first_free_;
   assert(block >= 0);
   take_back(block);

@@ -25,10 +25,12 @@ class BlockManager {
  public:
   BlockManager(int blocks, int block_size, bool prefix_cache);
 
-  int blocks() const { return static_cast<int>(blocks_.size()); }
+  int blocks() const { return count_; }
   int block_size() const { return block_size_; }
   int free_blocks() const { return free_count_; }
   int used_blocks() const { return blocks() - free_count_; }
+  // Blocks that were ever used: the cache's memory that is resident.
+  int touched_blocks() const { return static_cast<int>(blocks_.size()); }
 
   // Blocks for all of a waiting sequence's tokens, the shared prefix included; `reserve` blocks
   // stay free. allocate() sets computed and cached_tokens: at least one token is left to compute.
@@ -76,8 +78,11 @@ class BlockManager {
 
   int block_size_;
   bool prefix_cache_;
+  int count_;
+  // Of the blocks that have ever been used; there is room for all, which so becomes resident as the
+  // blocks themselves do.
   std::vector<Block> blocks_;
-  std::vector<std::int32_t> contents_;  // [blocks, block_size] tokens of registered blocks
+  std::vector<std::int32_t> contents_;  // [blocks_, block_size] tokens of registered blocks
   std::unordered_map<std::uint64_t, int> by_hash_;
   int first_free_ = -1, last_free_ = -1, free_count_ = 0;  // first: used next
   std::uint64_t next_identity_ = 1;

@@ -215,6 +215,24 @@ TEST(BlockManager, CountsSharedLiveBlocksAsFreeOfCharge) {
   EXPECT_EQ(blocks.free_blocks(), 0);
 }
 
+TEST(BlockManager, CachedBlocksAreTakenLast) {
+  BlockManager blocks(4, 4, true);
+  Sequence cached = with_tokens(5);  // one block that is registered, one that is not full
+  blocks.allocate(cached);
+  compute_all(blocks, cached);
+  const std::vector<int> used = cached.block_table;
+  blocks.release(cached);
+  EXPECT_EQ(blocks.touched_blocks(), 2);
+
+  Sequence other = with_tokens(16, 100);
+  blocks.allocate(other);
+  ASSERT_EQ(other.block_table.size(), 4u);
+  EXPECT_EQ(other.block_table[0], used[1]);  // of no use to anyone
+  EXPECT_EQ(other.block_table[3], used[0]);
+  EXPECT_EQ(blocks.touched_blocks(), 4);
+  EXPECT_EQ(blocks.free_blocks(), 0);
+}
+
 TEST(BlockManager, WithoutPrefixCacheNothingIsShared) {
   BlockManager blocks(8, 4, false);
   Sequence first = with_tokens(9), second = with_tokens(9);

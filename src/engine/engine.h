@@ -81,6 +81,7 @@ struct EngineOptions {
 struct EngineStats {
   int running = 0, waiting = 0;
   int kv_blocks = 0, kv_blocks_used = 0;
+  std::int64_t kv_resident_bytes = 0;  // of the blocks that were ever used
   std::int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, preemptions = 0;
   std::int64_t steps = 0;
 };

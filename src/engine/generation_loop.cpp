@@ -14,10 +14,11 @@ double ms_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-SchedulerOptions scheduler_options(const EngineOptions& options) {
+SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info) {
   SchedulerOptions scheduling;
   scheduling.max_num_seqs = options.max_num_seqs;
   scheduling.max_step_tokens = options.max_step_tokens;
+  scheduling.max_prompt_step_tokens = StepBudget::alone_for(info.weight_bytes, info.hidden_size);
   return scheduling;
 }
 
@@ -31,7 +32,7 @@ GenerationLoop::GenerationLoop(const EngineOptions& options, LanguageModel& mode
       kv_(model.info().num_hidden_layers, model.info().num_kv_heads, model.info().head_dim,
           kv_size_.blocks, options.block_size, options.kv_type),
       blocks_(kv_size_.blocks, options.block_size, options.prefix_cache),
-      scheduler_(scheduler_options(options), blocks_),
+      scheduler_(scheduler_options(options, model.info()), blocks_),
       runner_(model, kv_, pool, usable_vocab) {
   for (std::int32_t id : options.eos_token_ids) {
     if (std::find(eos_token_ids_.begin(), eos_token_ids_.end(), id) == eos_token_ids_.end()) {
@@ -46,6 +47,7 @@ EngineStats GenerationLoop::stats() const {
   stats.waiting = scheduler_.waiting();
   stats.kv_blocks = blocks_.blocks();
   stats.kv_blocks_used = blocks_.used_blocks();
+  stats.kv_resident_bytes = kv_.bytes() / blocks_.blocks() * blocks_.touched_blocks();
   stats.preemptions = scheduler_.preemptions();
   return stats;
 }

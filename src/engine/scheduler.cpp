@@ -12,7 +12,9 @@ constexpr int kLookAhead = 64;
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, BlockManager& blocks)
-    : options_(options), blocks_(blocks), budget_(options.max_step_tokens) {}
+    : options_(options),
+      blocks_(blocks),
+      budget_(options.max_step_tokens, options.max_prompt_step_tokens) {}
 
 void Scheduler::add(Sequence& sequence) {
   sequence.running = false;

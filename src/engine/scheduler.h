@@ -18,7 +18,8 @@ namespace tessera {
 
 struct SchedulerOptions {
   int max_num_seqs = 256;
-  int max_step_tokens = 0;             // 0: adaptive
+  int max_step_tokens = 0;                          // 0: adaptive
+  int max_prompt_step_tokens = StepBudget::kAlone;  // adaptive: at most this many of prompts
   int max_prompt_logprob_tokens = 64;  // per step and sequence: each needs a row of logits
 };
 

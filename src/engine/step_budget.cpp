@@ -15,6 +15,16 @@ void blend(double& average, double value) {
 
 }  // namespace
 
+int StepBudget::alone_for(std::int64_t weight_bytes, int hidden_size) {
+  // Of one token: the residual stream, q k v and their heads' outputs, a gated MLP of 2.7 to 4
+  // times the width and both in 8 bits. 30 floats per element of the hidden state in SmolLM2, 37 in
+  // Llama.
+  constexpr std::int64_t kBytesPerElement = 32;
+  const std::int64_t token_bytes = kBytesPerElement * std::max(1, hidden_size);
+  const std::int64_t tokens = weight_bytes / 80 / token_bytes / 16 * 16;  // whole blocks
+  return static_cast<int>(std::clamp<std::int64_t>(tokens, kLeastAlone, kAlone));
+}
+
 int StepBudget::bucket(int decodes) {
   return std::min<int>(kBuckets - 1, std::bit_width(static_cast<unsigned>(decodes - 1)));
 }
@@ -31,11 +41,11 @@ double StepBudget::decode_ns(int decodes) const {
 
 int StepBudget::prefill_tokens(int decodes, int prompts) const {
   if (fixed_ > 0) return std::max(1, fixed_ - decodes);
-  if (decodes == 0) return kAlone;
+  if (decodes == 0) return alone_;
   const double step = decode_ns(decodes);
-  if (step == 0 || prefill_ns_ == 0) return kUnmeasured;
+  if (step == 0 || prefill_ns_ == 0) return std::min(kUnmeasured, alone_);
   const double share = std::max(1.0, static_cast<double>(prompts) / decodes);
-  const double tokens = std::clamp<double>(share * step / prefill_ns_, kLeast, kAlone);
+  const double tokens = std::clamp<double>(share * step / prefill_ns_, kLeast, alone_);
   return static_cast<int>(tokens) / 8 * 8;  // whole tiles of the kernels
 }
 

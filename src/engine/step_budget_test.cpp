@@ -18,6 +18,19 @@ TEST(StepBudget, LargePiecesWhenNobodyDecodes) {
   EXPECT_EQ(budget.prefill_tokens(4), StepBudget::kUnmeasured);
 }
 
+TEST(StepBudget, ASmallModelTakesSmallerPieces) {
+  // SmolLM2-135M at 4 bits, Llama-1B at 8, Mixtral at 4; one without weights.
+  EXPECT_EQ(StepBudget::alone_for(96'400'000, 576), 64);
+  EXPECT_EQ(StepBudget::alone_for(1'313'000'000, 2048), 240);
+  EXPECT_EQ(StepBudget::alone_for(26'000'000'000, 4096), StepBudget::kAlone);
+  EXPECT_EQ(StepBudget::alone_for(0, 0), StepBudget::kLeastAlone);
+  StepBudget budget(0, 96);
+  EXPECT_EQ(budget.prefill_tokens(0), 96);
+  budget.observe(1, 0, 1e9);
+  budget.observe(0, 64, 64e3);
+  EXPECT_EQ(budget.prefill_tokens(1), 96);
+}
+
 TEST(StepBudget, APromptAtMostDoublesTheStep) {
   StepBudget budget(0);
   for (int i = 0; i < 50; ++i) {

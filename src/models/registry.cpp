@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "compute/pack.h"
 #include "models/architectures.h"
 
 namespace tessera {
@@ -29,6 +30,7 @@ LoadedModel load_model(const std::filesystem::path& path, const LoadOptions& opt
       model.embedding = load_gte(std::move(checkpoint), config, options, pool);
       break;
   }
+  PackedBytes::release_unfilled();
   return model;
 }
 

@@ -23,6 +23,10 @@ WorkerMetrics::WorkerMetrics()
           metrics_.gauge("tessera_kv_blocks_used", "Blocks that belong to a sequence").with()),
       kv_usage_(
           metrics_.gauge("tessera_kv_usage_ratio", "Used part of the KV cache, 0 to 1").with()),
+      kv_resident_bytes_(metrics_
+                             .gauge("tessera_kv_resident_bytes",
+                                    "Keys and values in memory: blocks that were ever used")
+                             .with()),
       prompt_tokens_(
           metrics_.counter("tessera_prompt_tokens_total", "Prompt tokens computed").with()),
       generated_tokens_(
@@ -57,6 +61,7 @@ std::string WorkerMetrics::text(const EngineStats& stats) {
   kv_blocks_used_.set(stats.kv_blocks_used);
   kv_usage_.set(stats.kv_blocks > 0 ? static_cast<double>(stats.kv_blocks_used) / stats.kv_blocks
                                     : 0);
+  kv_resident_bytes_.set(static_cast<double>(stats.kv_resident_bytes));
   catch_up(prompt_tokens_, stats.prompt_tokens);
   catch_up(generated_tokens_, stats.generated_tokens);
   catch_up(cached_tokens_, stats.cached_tokens);

@@ -25,7 +25,8 @@ class WorkerMetrics {
 
  private:
   Metrics metrics_;
-  Gauge &weight_bytes_, &running_, &waiting_, &kv_blocks_, &kv_blocks_used_, &kv_usage_;
+  Gauge &weight_bytes_, &running_, &waiting_, &kv_blocks_, &kv_blocks_used_, &kv_usage_,
+      &kv_resident_bytes_;
   Counter &prompt_tokens_, &generated_tokens_, &cached_tokens_, &preemptions_, &steps_;
   Histogram &ttft_, &token_gap_, &duration_;
 };

@@ -471,6 +471,7 @@ TEST_F(WorkerTest, MetricsCount) {
   EXPECT_NE(text.find("tessera_time_to_first_token_seconds_count 1"), std::string::npos) << text;
   EXPECT_NE(text.find("tessera_request_duration_seconds_count 1"), std::string::npos);
   EXPECT_NE(text.find("tessera_kv_blocks "), std::string::npos);
+  EXPECT_NE(text.find("tessera_kv_resident_bytes "), std::string::npos);
 }
 
 }  // namespace
