@@ -26,6 +26,10 @@ enum class PanelKind : std::uint8_t {
 constexpr int kPanelRows = 16;
 constexpr int kGroup = 32;  // input elements per block of a panel, and per activation scale
 
+// The coarsest group of a row gets a second rounding when it makes up more than this part of the
+// row's squared steps, and so of its noise.
+constexpr float kOutlierShare = 0.25f;
+
 constexpr int kSuperGroups = 8;  // groups under one header, in the kinds of K-quants
 
 // A group has lines (16 rows by some inputs), then sets of 16 numbers, one per row. Every eighth
@@ -42,13 +46,20 @@ constexpr int kPanelGroupBytes[] = {2048, 1024, 1024, 544, 288, 320, 384, 296, 3
 // rows*(b+1)/n) with n = ceil(rows / block_rows). Inside a block the order is [group][row][32
 // elements], so that a tile finds its operands at constant distances. Per-group numbers are
 // [block][group][row] too.
+//
+// int8 only: what rounding left over of some groups, rounded in its turn. A block has a list of the
+// groups that are an outlier of any of its rows (ascending; zeros for the other rows), in the order
+// [extra][row] from cell rows * groups + (first row of the block) * extra_capacity on.
 struct ActivationView {
   int rows;
   int groups;
   int block_rows;
-  const void* values;       // f32, bf16 or int8
-  const float* scale;       // int8 only, as the rest
-  const float* scaled_sum;  // scale * sum of the group, for the minimum of a weight group
+  int extra_capacity;                // of a block; 0: no extras
+  const std::int32_t* extra_counts;  // [block]
+  const std::int32_t* extra_groups;  // [block][extra_capacity]
+  const void* values;                // f32, bf16 or int8
+  const float* scale;                // int8 only, as the rest
+  const float* scaled_sum;           // scale * sum of the group, for the minimum of a weight group
   // Where the integer accumulator of biased weights starts.
   const std::int32_t* start_u4;       // -8 * sum
   const std::int32_t* start_i8;       // -128 * sum, or 0 where dot_i8 takes off the bias itself
@@ -79,6 +90,10 @@ struct ActivationSink {
   int rows;
   int groups;
   int block_rows;
+  int extra_capacity;
+  std::int32_t* extra_counts;
+  std::int32_t* extra_groups;
+  std::int32_t* outliers;  // [row], -1: none; their cells follow the extras
   void* values;
   float* scale;
   float* scaled_sum;
@@ -101,6 +116,8 @@ struct KernelTable {
   // Elements from cols to groups * 32 become zero.
   void (*prepare_row)(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,
                       ActivationKind kind, int row, const ActivationSink& sink);
+  // Once all rows of a block are prepared, where there are extras.
+  void (*gather_extras)(int block, const ActivationSink& sink);
 };
 
 const KernelTable& kernels_generic();

@@ -147,6 +147,7 @@ struct Activation::Storage {
   int groups = 0;
   ActivationFormat format = ActivationFormat::kF32;
   PackedBytes bytes;
+  std::vector<std::int32_t> extra_numbers;
   ActivationSink sink{};
   Tensor normalized;  // [threads, cols] of prepare_layer_norm
 
@@ -156,19 +157,26 @@ struct Activation::Storage {
     cols = x.cols();
     groups = group_count(cols);
     format = wanted;
-    const std::int64_t cells = rows * groups;
+    const KernelTable& table = kernels();
+    const bool outliers = format == ActivationFormat::kInt8Outliers;
+    const int extras = outliers ? std::min(groups, table.int8_block_rows) : 0;
+    const std::int64_t cells = rows * (groups + extras + (outliers ? 1 : 0));
     const int element = format == ActivationFormat::kF32    ? 4
                         : format == ActivationFormat::kBF16 ? 2
                                                             : 1;
     const std::int64_t value_bytes = cells * kGroup * element;
     const std::int64_t array_bytes = (cells * 4 + 63) / 64 * 64;
     const std::int64_t needed = value_bytes + 6 * array_bytes;
+    extra_numbers.resize(static_cast<std::size_t>(rows * (2 + extras)));
     if (needed > bytes.size()) bytes = PackedBytes(needed);
     const auto array = [&](int i) { return bytes.data() + value_bytes + i * array_bytes; };
-    const KernelTable& table = kernels();
     sink = {static_cast<int>(rows),
             groups,
-            format == ActivationFormat::kInt8 ? table.int8_block_rows : table.float_block_rows,
+            element == 1 ? table.int8_block_rows : table.float_block_rows,
+            extras,
+            extra_numbers.data(),
+            extra_numbers.data() + rows,
+            extra_numbers.data() + rows * (1 + extras),
             bytes.data(),
             reinterpret_cast<float*>(array(0)),
             reinterpret_cast<float*>(array(1)),
@@ -189,19 +197,28 @@ struct Activation::Storage {
     constexpr std::int64_t kElementsPerChunk = 16 * 1024;
     const std::int64_t chunks = std::clamp<std::int64_t>(
         rows * cols / kElementsPerChunk, 1, std::min<std::int64_t>(rows, pool.threads() * 4));
+    // Rows that share extras are prepared by one thread.
+    const std::int64_t units =
+        sink.extra_capacity == 0 ? rows : (rows + sink.block_rows - 1) / sink.block_rows;
     const auto prepare = [&](int chunk, int thread) {
-      const std::int64_t end = rows * (chunk + 1) / chunks;
-      for (std::int64_t row = rows * chunk / chunks; row < end; ++row) {
-        table.prepare_row(source(row, thread), cols, norm_weight, epsilon, kind,
-                          static_cast<int>(row), sink);
+      const std::int64_t last = units * (chunk + 1) / chunks;
+      for (std::int64_t unit = units * chunk / chunks; unit < last; ++unit) {
+        const std::int64_t end = rows * (unit + 1) / units;
+        for (std::int64_t row = rows * unit / units; row < end; ++row) {
+          table.prepare_row(source(row, thread), cols, norm_weight, epsilon, kind,
+                            static_cast<int>(row), sink);
+        }
+        if (sink.extra_capacity > 0) table.gather_extras(static_cast<int>(unit), sink);
       }
     };
     pool.run(static_cast<int>(chunks), prepare);
   }
 
   ActivationView view() const {
-    return {sink.rows,       sink.groups,   sink.block_rows, sink.values,       sink.scale,
-            sink.scaled_sum, sink.start_u4, sink.start_i8,   sink.start_u6_low, sink.start_u6_high};
+    return {sink.rows,         sink.groups,       sink.block_rows, sink.extra_capacity,
+            sink.extra_counts, sink.extra_groups, sink.values,     sink.scale,
+            sink.scaled_sum,   sink.start_u4,     sink.start_i8,   sink.start_u6_low,
+            sink.start_u6_high};
   }
 };
 
@@ -312,6 +329,13 @@ Linear Linear::pack(std::span<const RawTensor> given, std::span<const float> bia
   Linear linear;
   linear.packed_ = std::move(packed);
   return linear;
+}
+
+Linear& Linear::expect_outliers() {
+  if (packed_->activations == ActivationFormat::kInt8) {
+    packed_->activations = ActivationFormat::kInt8Outliers;
+  }
+  return *this;
 }
 
 Linear Linear::pack_gated(const RawTensor& given_gate, const RawTensor& given_up,

@@ -20,8 +20,9 @@ namespace tessera {
 // stay).
 enum class WeightFormat : std::uint8_t { kStored, kF32, kBF16, kInt8, kInt4 };
 
-// What the kernels want to read: f32 as is, bf16, or int8 with one scale per 32 elements.
-enum class ActivationFormat : std::uint8_t { kF32, kBF16, kInt8 };
+// What the kernels want to read: f32 as is, bf16, int8 with one scale per 32 elements, or that and
+// the same of what is left over in groups that an outlier has made coarse (at most two of a row).
+enum class ActivationFormat : std::uint8_t { kF32, kBF16, kInt8, kInt8Outliers };
 
 // Rows of activations prepared once for one or several Linears of the same format.
 // Reused between calls; grows, never shrinks. Not thread-safe.
@@ -68,6 +69,9 @@ class Linear {
   // Throws Error(kBadModelFile) when the shapes disagree.
   static Linear pack(std::span<const RawTensor> parts, std::span<const float> bias,
                      WeightFormat format, ThreadPool& pool);
+  // Quantised kinds take kInt8Outliers from now on: what comes out of a norm has outliers, and they
+  // make more than half of the noise.
+  Linear& expect_outliers();
   // Gate and up projections of a gated MLP, interleaved panel by panel: [intermediate, in] each.
   static Linear pack_gated(const RawTensor& gate, const RawTensor& up, WeightFormat format,
                            ThreadPool& pool);

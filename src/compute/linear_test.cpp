@@ -83,6 +83,28 @@ struct Stored {
 // The activations as the kernels see them: rounded to what `format` keeps.
 Floats rounded_row(const float* x, int cols, ActivationFormat format) {
   Floats row(x, x + cols);
+  if (format == ActivationFormat::kInt8Outliers) {
+    row = rounded_row(x, cols, ActivationFormat::kInt8);
+    double total = 0, largest = 0;
+    int outlier = 0;
+    for (int g = 0; g < cols; g += 32) {
+      double peak = 0;
+      for (int k = g; k < std::min(g + 32, cols); ++k)
+        peak = std::max<double>(peak, std::fabs(x[k]));
+      total += peak * peak;
+      if (peak > largest) {
+        largest = peak;
+        outlier = g;
+      }
+    }
+    if (largest * largest <= kOutlierShare * total) return row;
+    const int end = std::min(outlier + 32, cols);
+    Floats rest(x + outlier, x + end);
+    for (int k = outlier; k < end; ++k) rest[k - outlier] -= row[k];
+    rest = rounded_row(rest.data(), end - outlier, ActivationFormat::kInt8);
+    for (int k = outlier; k < end; ++k) row[k] += rest[k - outlier];
+    return row;
+  }
   if (format == ActivationFormat::kBF16) {
     for (float& v : row) v = bf16_to_f32(f32_to_bf16(v));
   } else if (format == ActivationFormat::kInt8) {
@@ -116,7 +138,9 @@ Exact exact_dot(const float* w, const Floats& a) {
 // two roundings per group, but keep the stored weights exactly. Quants and minimum have opposite
 // signs, so the yardstick is smaller than the parts: factor 8.
 double tolerance(DType dtype, ActivationFormat format, int in) {
-  const double steps = format == ActivationFormat::kInt8 ? 3.0 * in / 16 + 4 : in + 4;
+  const bool integer =
+      format == ActivationFormat::kInt8 || format == ActivationFormat::kInt8Outliers;
+  const double steps = integer ? 3.0 * in / 16 + 4 : in + 4;
   const bool minima = dtype == DType::kQ4_1 || dtype == DType::kQ5_0 || dtype == DType::kQ5_1 ||
                       dtype == DType::kQ4_K || dtype == DType::kQ5_K || dtype == DType::kU4Zero;
   return (minima ? 8 : 1) * steps * 0x1p-24 + 0x1p-22;
@@ -193,6 +217,46 @@ TEST_P(LinearKinds, MatchesTheReferenceForEveryNumberOfRows) {
                 << "in " << in << " out " << out << " rows " << rows << " at " << t << ", " << r;
           }
         }
+      }
+    }
+  }
+}
+
+// Rows whose outliers lie in different groups, or nowhere, share a tile.
+TEST_P(LinearKinds, AnOutlierIsRoundedTwice) {
+  const int in = input_sizes().back(), out = 37, groups = in / 32;
+  const Stored weight(GetParam().dtype, out, in, 21), other(GetParam().dtype, out, in, 22);
+  Linear linear = Linear::pack({&weight.tensor, 1}, {}, WeightFormat::kStored, two_);
+  Linear gated = Linear::pack_gated(weight.tensor, other.tensor, WeightFormat::kStored, two_);
+  const ActivationFormat plain = linear.activation_format();
+  linear.expect_outliers();
+  gated.expect_outliers();
+  const ActivationFormat format = linear.activation_format();
+  ASSERT_EQ(format, plain == ActivationFormat::kInt8 ? ActivationFormat::kInt8Outliers : plain);
+  ASSERT_EQ(gated.activation_format(), format);
+  for (int rows : {1, 2, 3, 4, 7, 20}) {
+    Floats x = random_floats(std::size_t(rows) * in, 22 + rows);
+    for (int t = 0; t < rows; ++t) {
+      if (t % 4 != 3) x[std::size_t(t) * in + t * 7 % groups * 32 + t % 32] = t % 2 ? 60 : -60;
+    }
+    Activation activation, single;
+    activation.prepare(to_tensor(x, rows, in), format, two_);
+    Tensor y, y_gated, alone;
+    linear.forward(activation, y, two_);
+    gated.forward_gated(activation, Gate::kSilu, y_gated, two_);
+    for (int t = 0; t < rows; ++t) {
+      const Floats row(x.begin() + std::size_t(t) * in, x.begin() + std::size_t(t + 1) * in);
+      single.prepare(to_tensor(row, 1, in), format, one_);
+      linear.forward(single, alone, one_);
+      ASSERT_EQ(std::memcmp(y.row(t), alone.data(), sizeof(float) * out), 0) << rows << " " << t;
+      gated.forward_gated(single, Gate::kSilu, alone, one_);
+      ASSERT_EQ(std::memcmp(y_gated.row(t), alone.data(), sizeof(float) * out), 0) << t;
+      const Floats a = rounded_row(row.data(), in, format);
+      for (int r = 0; r < out; ++r) {
+        const Exact exact = exact_dot(weight.values.data() + std::size_t(r) * in, a);
+        ASSERT_NEAR(y.row(t)[r], exact.value,
+                    exact.magnitude * tolerance(GetParam().dtype, format, in) + 1e-12)
+            << rows << " " << t << " " << r;
       }
     }
   }

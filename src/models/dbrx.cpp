@@ -102,6 +102,7 @@ Dbrx::Dbrx(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions& 
   norm_f_ = read_vector(checkpoint_, "transformer.norm_f.weight", hidden);
   lm_head_ = Linear::pack({&checkpoint_.get("lm_head.weight", {vocab, hidden}), 1}, {},
                           options.weight_format, pool_);
+  lm_head_.expect_outliers();
   checkpoint_.release_pages();  // everything but the embedding rows has been repacked
 
   info_.weight_bytes = wte_.bytes() + lm_head_.bytes();
@@ -121,6 +122,7 @@ Layer Dbrx::load_layer(int index, WeightFormat format) {
   Layer layer;
   layer.norm_1 = read_vector(checkpoint_, attn + "norm_1.weight", hidden);
   layer.Wqkv = linear(attn + "attn.Wqkv", attention_.shape().qkv_size(), format);
+  layer.Wqkv.expect_outliers();
   layer.out_proj = linear(attn + "attn.out_proj", hidden, format);
   layer.norm_2 = read_vector(checkpoint_, attn + "norm_2.weight", hidden);
   // Small, and a rounded router takes other experts: never below f32.

@@ -68,6 +68,7 @@ Llama::Llama(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions
   const RawTensor& head =
       config.tie_word_embeddings ? embeddings : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
+  lm_head_.expect_outliers();
   embed_tokens_ =
       config.tie_word_embeddings ? EmbeddingTable(lm_head_) : EmbeddingTable(embeddings);
 
@@ -102,6 +103,7 @@ Layer Llama::load_layer(int index, WeightFormat format) {
                                              bias(attention_bias, "self_attn.k_proj", kv_size),
                                              bias(attention_bias, "self_attn.v_proj", kv_size)}),
                                 format, pool_);
+  layer.qkv_proj.expect_outliers();
   layer.o_proj = Linear::pack({&weight("self_attn.o_proj", hidden, q_size), 1},
                               bias(attention_bias, "self_attn.o_proj", hidden), format, pool_);
 

@@ -78,6 +78,7 @@ Mixtral::Mixtral(Checkpoint checkpoint, const ModelConfig& config, const LoadOpt
   const RawTensor& head =
       config.tie_word_embeddings ? embeddings : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
+  lm_head_.expect_outliers();
   embed_tokens_ =
       config.tie_word_embeddings ? EmbeddingTable(lm_head_) : EmbeddingTable(embeddings);
   checkpoint_.release_pages();
@@ -102,6 +103,7 @@ Layer Mixtral::load_layer(int index, WeightFormat format) {
                            weight("self_attn.k_proj", kv_size, hidden),
                            weight("self_attn.v_proj", kv_size, hidden)};
   layer.qkv_proj = Linear::pack(qkv, {}, format, pool_);
+  layer.qkv_proj.expect_outliers();
   layer.o_proj = Linear::pack({&weight("self_attn.o_proj", hidden, q_size), 1}, {}, format, pool_);
 
   layer.post_attention_layernorm =

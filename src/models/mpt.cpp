@@ -92,6 +92,7 @@ Mpt::Mpt(Checkpoint checkpoint, const ModelConfig& config, const LoadOptions& op
   const RawTensor& head =
       config.tie_word_embeddings ? wte : checkpoint_.get("lm_head.weight", {vocab, hidden});
   lm_head_ = Linear::pack({&head, 1}, {}, options.weight_format, pool_);
+  lm_head_.expect_outliers();
   wte_ = config.tie_word_embeddings ? EmbeddingTable(lm_head_) : EmbeddingTable(wte);
 
   checkpoint_.release_pages();  // what is left has been repacked
@@ -156,6 +157,7 @@ Layer Mpt::load_layer(int index, WeightFormat format) {
   Layer layer;
   layer.norm_1 = norm(prefix + "norm_1", hidden);
   layer.Wqkv = load_qkv(prefix + "attn.", format);
+  layer.Wqkv.expect_outliers();
   if (config_.qk_ln) {
     layer.q_ln = norm(prefix + "attn.q_ln", shape_.q_size());
     layer.k_ln = norm(prefix + "attn.k_ln", shape_.kv_size());

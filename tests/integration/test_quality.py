@@ -48,10 +48,10 @@ def test_a_thousand_embeddings_equal_transformers(client, golden_dir):
 
 
 # The reference's own f32 run is up to 4.3e-5 away from its f64 run, which is the golden; ours 5.6e-5.
-# With activations in int8 the error is 0.0083 of the logits' rms, and 0.0095 with keys and values as
-# they are served: another rounding anywhere is another draw of the same noise.
+# With activations in int8 the error is 0.0067 to 0.0081 of the logits' rms, whatever the instruction set and
+# the type of keys and values: another rounding anywhere is another draw of the same noise.
 @pytest.mark.parametrize(("weights", "kv", "share"),
-                         [("f32", "f32", None), ("stored", "f32", 0.01), ("stored", "f16", 0.0125)])
+                         [("f32", "f32", None), ("stored", "f32", 0.01), ("stored", "f16", 0.01)])
 def test_logprobs_equal_transformers_on_the_same_weights(weights, kv, share, chat_model_path, golden_dir, tmp_path):
     golden = json.loads((golden_dir / "real/smollm2_logprobs.json").read_text())
     expected = np.float64(golden["logprobs"])

@@ -31,6 +31,9 @@ struct TileView {
   const std::int32_t* start_u6_high;
   int groups;
   int stride;
+  // An extra: one group, whose products are added to those in the tile.
+  bool adds;
+  int skip;  // K kinds: its place in its super-group
 };
 
 // Where panel `which` of a slab of kWays panels (1 or 2) has its parts. `group` points behind the
@@ -64,6 +67,17 @@ TESSERA_INLINE void clear(F32x16 (&acc)[P][T]) {
   for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 12
     for (int t = 0; t < T; ++t) acc[p][t] = zero_f32();
+  }
+}
+
+// Zeros, or for an extra what the tile holds already.
+template <int P, int T>
+TESSERA_INLINE void start_tile(const TileView& x, const float* out, F32x16 (&acc)[P][T]) {
+  if (!x.adds) return clear(acc);
+#pragma GCC unroll 2
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 12
+    for (int t = 0; t < T; ++t) acc[p][t] = load(out + (p * T + t) * kPanelRows);
   }
 }
 

@@ -171,7 +171,7 @@ template <int kWays, int P, int T>
 void tile_i8(const std::byte* slab, int first, const TileView& x, float* out) {
   constexpr PanelKind kKind = PanelKind::kI8;
   F32x16 acc[P][T];
-  clear(acc);
+  start_tile(x, out, acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
   for (std::int64_t g = 0; g < x.groups; ++g, slab += Place<kKind, kWays>::kGroupBytes) {
     I32x16 sum[P][T];
@@ -188,7 +188,7 @@ template <int kWays, int P, int T>
 void tile_u4(const std::byte* slab, int first, const TileView& x, float* out) {
   constexpr PanelKind kKind = PanelKind::kU4;
   F32x16 acc[P][T];
-  clear(acc);
+  start_tile(x, out, acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
   for (std::int64_t g = 0; g < x.groups; ++g, slab += Place<kKind, kWays>::kGroupBytes) {
     I32x16 sum[P][T];
@@ -206,7 +206,7 @@ template <PanelKind kKind, int kWays, int P, int T>
 TESSERA_INLINE void tile_with_minima(const std::byte* slab, int first, const TileView& x,
                                      float* out) {
   F32x16 acc[P][T];
-  clear(acc);
+  start_tile(x, out, acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
   for (std::int64_t g = 0; g < x.groups; ++g, slab += Place<kKind, kWays>::kGroupBytes) {
     const std::int64_t cell = g * x.stride;
@@ -264,13 +264,14 @@ TESSERA_INLINE void load_product(const std::byte* super, int header_set, const s
 template <PanelKind kKind, int kWays, int P, int T>
 TESSERA_INLINE void tile_k(const std::byte* slab, int first, const TileView& x, float* out) {
   F32x16 acc[P][T];
-  clear(acc);
+  start_tile(x, out, acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
   std::int64_t cell = 0;
   for (int g = 0; g < x.groups; g += kSuperGroups) {
     const std::byte* super = slab;
-    slab += Place<kKind, kWays>::kHeaderBytes;
-    for (int i = 0; i < kSuperGroups; ++i, cell += x.stride) {
+    slab += Place<kKind, kWays>::kHeaderBytes + x.skip * Place<kKind, kWays>::kGroupBytes;
+    const int count = x.groups < kSuperGroups ? x.groups : kSuperGroups;
+    for (int i = 0; i < count; ++i, cell += x.stride) {
       I32x16 sum[P][T];
       start_at_zero(sum);
       if constexpr (kKind == PanelKind::kU4K) {
@@ -303,13 +304,14 @@ template <int kWays, int P, int T>
 void tile_u6_k(const std::byte* slab, int first, const TileView& x, float* out) {
   constexpr PanelKind kKind = PanelKind::kU6K;
   F32x16 acc[P][T];
-  clear(acc);
+  start_tile(x, out, acc);
   const auto* a = static_cast<const std::int8_t*>(x.values);
   std::int64_t cell = 0;
   for (int g = 0; g < x.groups; g += kSuperGroups) {
     const std::byte* super = slab;
-    slab += Place<kKind, kWays>::kHeaderBytes;
-    for (int i = 0; i < kSuperGroups; ++i, cell += x.stride) {
+    slab += Place<kKind, kWays>::kHeaderBytes + x.skip * Place<kKind, kWays>::kGroupBytes;
+    const int count = x.groups < kSuperGroups ? x.groups : kSuperGroups;
+    for (int i = 0; i < count; ++i, cell += x.stride) {
       I32x16 sum[P][T];
       F32x16 product[P];
       start_at(x.start_u6_low + cell, sum);

@@ -51,6 +51,54 @@ TESSERA_INLINE GroupValues read_group(const float* x, std::int64_t cols, std::in
   return v;
 }
 
+// See ActivationView.
+TESSERA_INLINE std::int64_t extra_cell(int rows, int groups, int extra_capacity, int first_row) {
+  return static_cast<std::int64_t>(rows) * groups +
+         static_cast<std::int64_t>(first_row) * extra_capacity;
+}
+TESSERA_INLINE std::int64_t outlier_cell(const ActivationSink& sink, int row) {
+  return extra_cell(sink.rows, sink.groups, sink.extra_capacity, sink.rows) + row;
+}
+
+// The group of the largest step, if that is large enough.
+int find_outlier(const float* steps, int groups, int stride) {
+  float total = 0, largest = 0;
+  int found = -1;
+  for (int g = 0; g < groups; ++g) {
+    const float square = steps[g * stride] * steps[g * stride];
+    total += square;
+    if (square > largest) {
+      largest = square;
+      found = g;
+    }
+  }
+  return largest > kOutlierShare * total ? found : -1;
+}
+
+// Rounds a group to int8 with its numbers in `cell`, and returns what rounding left over.
+TESSERA_INLINE GroupValues quantize_group(const GroupValues& v, std::int64_t cell,
+                                          const ActivationSink& sink) {
+  const float peak = reduce_max(max(abs(v.low), abs(v.high)));
+  // Below 1e-30 the inverse might overflow; such a group counts as zero.
+  const float inverse = peak > 1e-30f ? 127.0f / peak : 0.0f;
+  const I32x16 low = to_i32(v.low * set_f32(inverse));
+  const I32x16 high = to_i32(v.high * set_f32(inverse));
+  auto* out = static_cast<std::int8_t*>(sink.values) + cell * kGroup;
+  store_i8(out, low);
+  store_i8(out + kLanes, high);
+  const std::int32_t low_sum = reduce_add(low), high_sum = reduce_add(high);
+  const std::int32_t sum = low_sum + high_sum;
+  const float step = peak > 1e-30f ? peak * (1.0f / 127.0f) : 0.0f;
+  sink.scale[cell] = step;
+  sink.scaled_sum[cell] = step * static_cast<float>(sum);
+  sink.start_u4[cell] = -8 * sum;
+  sink.start_i8[cell] = kBiasInStart ? -128 * sum : 0;
+  sink.start_u6_low[cell] = -32 * low_sum;
+  sink.start_u6_high[cell] = -32 * high_sum;
+  const F32x16 back = set_f32(-step);
+  return {fma(to_f32(low), back, v.low), fma(to_f32(high), back, v.high)};
+}
+
 void prepare_row(const float* x, std::int64_t cols, const float* norm_weight, float epsilon,
                  ActivationKind kind, int row, const ActivationSink& sink) {
   const int blocks = block_count(sink.rows, sink.block_rows);
@@ -73,25 +121,65 @@ void prepare_row(const float* x, std::int64_t cols, const float* norm_weight, fl
       store_bf16(out, v.low);
       store_bf16(out + kLanes, v.high);
     } else {
-      const float peak = reduce_max(max(abs(v.low), abs(v.high)));
-      // Below 1e-30 the inverse might overflow; such a group counts as zero.
-      const float inverse = peak > 1e-30f ? 127.0f / peak : 0.0f;
-      const I32x16 low = to_i32(v.low * set_f32(inverse));
-      const I32x16 high = to_i32(v.high * set_f32(inverse));
-      auto* out = static_cast<std::int8_t*>(sink.values) + cell * kGroup;
-      store_i8(out, low);
-      store_i8(out + kLanes, high);
-      const std::int32_t low_sum = reduce_add(low), high_sum = reduce_add(high);
-      const std::int32_t sum = low_sum + high_sum;
-      const float step = peak > 1e-30f ? peak * (1.0f / 127.0f) : 0.0f;
-      sink.scale[cell] = step;
-      sink.scaled_sum[cell] = step * static_cast<float>(sum);
-      sink.start_u4[cell] = -8 * sum;
-      sink.start_i8[cell] = kBiasInStart ? -128 * sum : 0;
-      sink.start_u6_low[cell] = -32 * low_sum;
-      sink.start_u6_high[cell] = -32 * high_sum;
+      quantize_group(v, cell, sink);
     }
   }
+  if (sink.extra_capacity == 0) return;
+
+  cell -= static_cast<std::int64_t>(sink.groups) * stride;
+  const int outlier = find_outlier(sink.scale + cell, sink.groups, stride);
+  sink.outliers[row] = outlier;
+  if (outlier < 0) return;
+  const GroupValues v =
+      read_group(x, cols, static_cast<std::int64_t>(outlier) * kGroup, norm_weight, scale);
+  const GroupValues rest =
+      quantize_group(v, cell + static_cast<std::int64_t>(outlier) * stride, sink);
+  quantize_group(rest, outlier_cell(sink, row), sink);
+}
+
+void copy_cell(const ActivationSink& sink, std::int64_t from, std::int64_t to) {
+  auto* values = static_cast<std::int8_t*>(sink.values);
+  __builtin_memcpy(values + to * kGroup, values + from * kGroup, kGroup);
+  sink.scale[to] = sink.scale[from];
+  sink.scaled_sum[to] = sink.scaled_sum[from];
+  sink.start_u4[to] = sink.start_u4[from];
+  sink.start_i8[to] = sink.start_i8[from];
+  sink.start_u6_low[to] = sink.start_u6_low[from];
+  sink.start_u6_high[to] = sink.start_u6_high[from];
+}
+
+void clear_cell(const ActivationSink& sink, std::int64_t cell) {
+  __builtin_memset(static_cast<std::int8_t*>(sink.values) + cell * kGroup, 0, kGroup);
+  sink.scale[cell] = sink.scaled_sum[cell] = 0;
+  sink.start_u4[cell] = sink.start_i8[cell] = 0;
+  sink.start_u6_low[cell] = sink.start_u6_high[cell] = 0;
+}
+
+// The outliers of a block's rows, group by group.
+void gather_extras(int block, const ActivationSink& sink) {
+  const int blocks = block_count(sink.rows, sink.block_rows);
+  const int begin = block_begin(sink.rows, blocks, block);
+  const int end = block_begin(sink.rows, blocks, block + 1);
+  std::int64_t cell = extra_cell(sink.rows, sink.groups, sink.extra_capacity, begin);
+  std::int32_t* groups = sink.extra_groups + static_cast<std::int64_t>(block) * sink.extra_capacity;
+  int count = 0;
+  for (int done = -1;; ++count) {
+    int next = sink.groups;
+    for (int row = begin; row < end; ++row) {
+      const int group = sink.outliers[row];
+      if (group > done && group < next) next = group;
+    }
+    if (next == sink.groups) break;
+    groups[count] = done = next;
+    for (int row = begin; row < end; ++row, ++cell) {
+      if (sink.outliers[row] == next) {
+        copy_cell(sink, outlier_cell(sink, row), cell);
+      } else {
+        clear_cell(sink, cell);
+      }
+    }
+  }
+  sink.extra_counts[block] = count;
 }
 
 }  // namespace

@@ -25,7 +25,24 @@ TESSERA_INLINE TileView tile_view(const ActivationView& x, std::int64_t cell, in
           x.start_u6_low + cell,
           x.start_u6_high + cell,
           x.groups,
-          stride};
+          stride,
+          false,
+          0};
+}
+
+// A view of one group, `extra` cells of a row further. (int8)
+TESSERA_INLINE TileView shifted(TileView x, int extra) {
+  const std::int64_t cells = static_cast<std::int64_t>(extra) * x.stride;
+  x.values = static_cast<const std::byte*>(x.values) + cells * kGroup;
+  x.scale += cells;
+  x.scaled_sum += cells;
+  x.start_u4 += cells;
+  x.start_i8 += cells;
+  x.start_u6_low += cells;
+  x.start_u6_high += cells;
+  x.groups = 1;
+  x.adds = true;
+  return x;
 }
 
 template <int kWays, int P, int T>
@@ -107,6 +124,35 @@ TESSERA_INLINE F32x16 load_tail(const float* p, int n) {
   return n == kLanes ? load(p) : load_n(p, n);
 }
 
+// One block of activations with its extras.
+struct BlockView {
+  TileView main;
+  TileView extra;  // of the first
+  int extras;
+  const std::int32_t* extra_groups;
+};
+
+// tile: [P][rows][16], the products of the block's groups; adds those of its extras.
+template <int kWays, int P>
+void add_extras(PanelKind kind, const std::byte* slab, int first, const BlockView& x, float* tile) {
+  const int bytes = kPanelGroupBytes[static_cast<int>(kind)] * kWays;
+  const bool super = kPanelHeaderSets[static_cast<int>(kind)] > 0;
+  for (int e = 0; e < x.extras; ++e) {
+    const int group = x.extra_groups[e];
+    TileView view = shifted(x.extra, e);
+    view.skip = super ? group % kSuperGroups : 0;
+    multiply_tile<kWays, P>(kind, slab + static_cast<std::int64_t>(group - view.skip) * bytes,
+                            first, view, tile);
+  }
+}
+
+template <int kWays, int P>
+void multiply_all(PanelKind kind, const std::byte* slab, int first, const BlockView& x,
+                  float* tile) {
+  multiply_tile<kWays, P>(kind, slab, first, x.main, tile);
+  add_extras<kWays, P>(kind, slab, first, x, tile);
+}
+
 // Moves a finished tile to its place in y. up: the tile of the up projection when gated.
 void finish_tile(const MatmulJob& job, int panel, int row, int rows, const float* tile,
                  const float* up) {
@@ -139,31 +185,33 @@ void finish_tile(const MatmulJob& job, int panel, int row, int rows, const float
   }
 }
 
-// Slabs [from, to) for one block of activations.
-void multiply_block(const MatmulJob& job, const TileView& x, int row, int from, int to) {
+// Slabs [from, to) for one block of activations, whose first row is `row`.
+void multiply_block(const MatmulJob& job, const BlockView& x, int row, int from, int to) {
   alignas(64) float tile[2 * kFloatTileRows * kPanelRows];
-  const int rows = x.stride;
+  const int rows = x.main.stride;
   float* const second = tile + rows * kPanelRows;
   const bool gated = job.epilogue == Epilogue::kSilu || job.epilogue == Epilogue::kGelu;
   for (int slab = from; slab < to; ++slab) {
     const std::byte* w = job.slabs + slab * job.slab_bytes;
     if (!gated && (2 * slab + 1) * kPanelRows >= job.out_rows) {
-      multiply_tile<1, 1>(job.kind, w, 0, x, tile);
+      multiply_all<1, 1>(job.kind, w, 0, x, tile);
       finish_tile(job, 2 * slab, row, rows, tile, nullptr);
       continue;
     }
     if (job.kind != job.up_kind) {
       const std::int64_t gate_bytes =
-          static_cast<std::int64_t>(kPanelGroupBytes[static_cast<int>(job.kind)]) * x.groups;
-      multiply_tile<1, 1>(job.kind, w, 0, x, tile);
-      multiply_tile<1, 1>(job.up_kind, w + gate_bytes, 0, x, second);
+          static_cast<std::int64_t>(kPanelGroupBytes[static_cast<int>(job.kind)]) * x.main.groups;
+      multiply_all<1, 1>(job.kind, w, 0, x, tile);
+      multiply_all<1, 1>(job.up_kind, w + gate_bytes, 0, x, second);
     } else if constexpr (kTilePanels == 2) {
-      multiply_tile<2, 2>(job.kind, w, 0, x, tile);
+      multiply_all<2, 2>(job.kind, w, 0, x, tile);
     } else if (rows == 1) {  // one row leaves registers for both panels: memory is read once
-      run_tile<2, 2, 1>(job.kind, w, 0, x, tile);
+      run_tile<2, 2, 1>(job.kind, w, 0, x.main, tile);
+      add_extras<2, 1>(job.kind, w, 0, x, tile);
+      add_extras<2, 1>(job.kind, w, 1, x, second);
     } else {
-      multiply_tile<2, 1>(job.kind, w, 0, x, tile);
-      multiply_tile<2, 1>(job.kind, w, 1, x, second);
+      multiply_all<2, 1>(job.kind, w, 0, x, tile);
+      multiply_all<2, 1>(job.kind, w, 1, x, second);
     }
     if (gated) {
       finish_tile(job, slab, row, rows, tile, second);
@@ -187,8 +235,11 @@ void matmul(const MatmulJob& job, const ActivationView& x, int slab_begin, int s
     for (int block = 0; block < blocks; ++block) {
       const int row = block_begin(x.rows, blocks, block);
       const int rows = block_begin(x.rows, blocks, block + 1) - row;
-      const TileView view =
-          tile_view(x, static_cast<std::int64_t>(row) * x.groups, rows, value_bytes);
+      const auto at = [&](std::int64_t cell) { return tile_view(x, cell, rows, value_bytes); };
+      const BlockView view = {at(static_cast<std::int64_t>(row) * x.groups),
+                              at(extra_cell(x.rows, x.groups, x.extra_capacity, row)),
+                              x.extra_capacity > 0 ? x.extra_counts[block] : 0,
+                              x.extra_groups + static_cast<std::int64_t>(block) * x.extra_capacity};
       multiply_block(job, view, row, from, to);
     }
   }
@@ -200,7 +251,7 @@ KernelTable kernel_table(const char* name) {
 #else
   constexpr bool kBF16Dot = false;
 #endif
-  return {name, kBF16Dot, kFloatTileRows, kInt8TileRows, matmul, prepare_row};
+  return {name, kBF16Dot, kFloatTileRows, kInt8TileRows, matmul, prepare_row, gather_extras};
 }
 
 }  // namespace
