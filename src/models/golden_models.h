@@ -173,6 +173,20 @@ inline void expect_close(const std::vector<float>& got, const std::vector<float>
   }
 }
 
+inline double rms(const std::vector<float>& values) {
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  return std::sqrt(squares / static_cast<double>(values.size()));
+}
+
+// The rms of what `got` differs from `want` by, as a part of the rms of `want`.
+inline double rms_error(const std::vector<float>& got, const std::vector<float>& want) {
+  EXPECT_EQ(got.size(), want.size());
+  std::vector<float> difference(std::min(got.size(), want.size()));
+  for (std::size_t i = 0; i < difference.size(); ++i) difference[i] = got[i] - want[i];
+  return rms(difference) / rms(want);
+}
+
 constexpr WeightFormat kFormats[] = {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8,
                                      WeightFormat::kInt4};
 

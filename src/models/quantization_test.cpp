@@ -81,20 +81,18 @@ TEST_P(QuantizedGoldens, InF32TheModelIsThatOfTheDequantisedWeights) {
   }
 }
 
-// Integer activations are another rounding, by up to half a step of 1/127 in groups of 32. The 1 %
-// that a wide model keeps is 1.2 to 1.8 % here, where a sum has two or three groups; weights that
-// are quantised anew, to int8, add as much again.
-TEST_P(QuantizedGoldens, AsStoredTheModelStaysClose) {
-  const std::vector<float> wanted = read_floats(path() / "logits.f32");
+// Against a reference that rounds its activations alike, so that what is measured is the kernels'
+// own error: below 0.001 % for integers, up to 0.5 % for what is held as BF16. What the rounding
+// itself costs is in no kernel's hands: 1.0 to 1.7 % of the logits where a sum has two or three
+// groups of 32, up to 2.6 % where weights are rounded anew as well.
+TEST_P(QuantizedGoldens, AsStoredTheModelIsThatOfRoundedActivations) {
+  const bool integers = GetParam().held != DType::kBF16;
+  const std::vector<float> wanted =
+      read_floats(path() / (integers ? "logits_int8.f32" : "logits.f32"));
   Session session(path(), WeightFormat::kStored, KvType::kF32, 2);
   const std::vector<float> logits = session.run(tokens_in(path()), wanted.size());
-  double error = 0, size = 0;
-  for (std::size_t n = 0; n < wanted.size(); ++n) {
-    error += (logits[n] - wanted[n]) * (logits[n] - wanted[n]);
-    size += wanted[n] * wanted[n];
-  }
-  const bool anew = GetParam().held == DType::kQ8_0 && GetParam().relative > 0;
-  EXPECT_LE(std::sqrt(error / size), anew ? 0.04 : 0.02);
+  const double error = rms_error(logits, wanted);
+  EXPECT_LE(error, 0.01);
 }
 
 INSTANTIATE_TEST_SUITE_P(

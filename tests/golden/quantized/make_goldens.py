@@ -3,7 +3,9 @@
 they stand for.
 
 Each folder holds config.json, model.safetensors, tokens.json, logits.f32 [tokens, vocab] and
-k_proj.f32, the dequantised k_proj of layer 0. Integers, scales and zero points are drawn at random;
+k_proj.f32, the dequantised k_proj of layer 0. Those that integer kernels compute also hold
+logits_int8.f32: inputs rounded to int8 as in models/reference/int8.py, and the weights too where no
+panel holds them as they are (inputs in another order than their groups). Integers, scales and zero points are drawn at random;
 the weights are scale * (integer - zero point) in NumPy f32, and the packed tensors are unpacked again
 by the formulas of the formats and compared.
 
@@ -16,11 +18,13 @@ import struct
 import sys
 
 import numpy as np
-import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "models"))
-from reference.decoder import LLAMA, llama_reference  # noqa: E402
+from reference import int8  # noqa: E402
+from reference.common import load  # noqa: E402
+from reference.decoder import LLAMA, run  # noqa: E402
+from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 CONFIG = {**LLAMA, "vocab_size": 48, "num_hidden_layers": 1, "tie_word_embeddings": True}
 D, I, V, KV = 64, 96, 48, 16
@@ -234,6 +238,19 @@ CASES = {
 }
 
 
+def logits_of(weights, token_ids, rounded_inputs):
+    """Inputs stay exact where the weights are floats: at the head, and at what was not converted."""
+    c = LlamaConfig(**{k: v for k, v in CONFIG.items() if k not in ("architectures", "model_type")})
+    c._attn_implementation = "eager"
+    model = load(LlamaForCausalLM(c), weights, optional=("lm_head",))
+    with int8.inputs(model, only=rounded_inputs):
+        return run(model, model.model.norm, token_ids)[0]
+
+
+def held_as_floats(case):
+    return "fp8" in case or case in ("gptq-8-asym", "ct-int8-asym")  # no panel of 8 bits has zero points
+
+
 def make(case, seed):
     writer, options, method = CASES[case]
     rng = np.random.default_rng(seed)
@@ -241,6 +258,7 @@ def make(case, seed):
     for norm in ("model.norm", f"{LAYER}input_layernorm", f"{LAYER}post_attention_layernorm"):
         tensors[f"{norm}.weight"] = (1 + rng.normal(0, 0.1, D)).astype(np.float16)
     weights = {name: value.astype(np.float32) for name, value in tensors.items()}
+    converted = []
     for module, (out, inp) in MODULES.items():
         if module == "self_attn.o_proj" and case in ("ct-fp8-channel", "awq"):
             # One that was not converted, as an ignore list may say.
@@ -248,6 +266,7 @@ def make(case, seed):
             tensors[f"{LAYER}{module}.weight"] = value
             weights[f"{LAYER}{module}.weight"] = value.astype(np.float32)
             continue
+        converted.append(module)
         pieces, weight = writer(rng, module, out, inp, **options)
         assert weight.shape == (out, inp) and weight.dtype == np.float32
         tensors.update({f"{LAYER}{module}.{piece}": value for piece, value in pieces.items()})
@@ -256,13 +275,20 @@ def make(case, seed):
     folder.mkdir(exist_ok=True)
     config = {**CONFIG, "quantization_config": method}
     token_ids = rng.integers(0, V, 12).tolist()
-    logits, _ = llama_reference(CONFIG, {k: torch.tensor(v) for k, v in weights.items()}, token_ids)
+    logits = logits_of(weights, token_ids, ())
+    noise = 0
+    if not held_as_floats(case):
+        held = {name: int8.weight(x, scale_last=True) if "act" in case and name.endswith("proj.weight") else x
+                for name, x in weights.items()}
+        rounded = logits_of(held, token_ids, tuple(converted))
+        rounded.astype("<f4").tofile(folder / "logits_int8.f32")
+        noise = np.sqrt(((rounded - logits) ** 2).mean() / (logits**2).mean())
     write_safetensors(folder / "model.safetensors", tensors)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     (folder / "tokens.json").write_text(json.dumps(token_ids) + "\n")
     logits.astype("<f4").tofile(folder / "logits.f32")
     weights[f"{LAYER}self_attn.k_proj.weight"].astype("<f4").tofile(folder / "k_proj.f32")
-    print(case, float(np.abs(logits).max()))
+    print(f"{case}: max |logit| {np.abs(logits).max():.2f}, int8 differs by {noise:.2%} of their rms")
 
 
 for number, case_name in enumerate(CASES):

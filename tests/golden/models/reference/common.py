@@ -5,6 +5,7 @@ A case is a folder of
   config.json   the model's own
   case.json     kind, seed, tensors {name: {shape, scale, offset}}, tokens, rows (of the logits)
   logits.f32    [rows, vocab] of the whole prompt, raw little-endian
+  logits_int8.f32  [rows, vocab], weights and activations rounded to int8 as in int8.py
   layers.f32    [layers - 1, len(layer_rows), hidden] after the final norm, see below
 
 and holds no weights: element n of a tensor is
@@ -104,13 +105,20 @@ def load(model, weights, optional=()):
     return model.eval().float()
 
 
-def write_case(name, config, case, logits, layers=None):
+def rms(x):
+    return float(np.sqrt((np.asarray(x, np.float64) ** 2).mean()))
+
+
+def write_case(name, config, case, logits, int8_logits, layers=None):
     """layers: [layers - 1, tokens, hidden] or None; some rows of them are kept."""
     folder = HERE / name
     folder.mkdir(exist_ok=True)
     rows = case.get("rows") or list(range(len(case["tokens"])))
+    noise = rms(int8_logits[rows] - logits[rows]) / rms(logits[rows])
     case = {"kind": "decoder", **case, "rows": rows}
     (folder / "logits.f32").write_bytes(np.ascontiguousarray(logits[rows], "<f4").tobytes())
+    (folder / "logits_int8.f32").write_bytes(
+        np.ascontiguousarray(int8_logits[rows], "<f4").tobytes())
     if layers is not None:
         # The first tokens, and some up to the last.
         count = len(case["tokens"])
@@ -121,4 +129,4 @@ def write_case(name, config, case, logits, layers=None):
     text = json.dumps({k: v for k, v in case.items() if k != "tensors"})[:-1]
     rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in case["tensors"].items())
     (folder / "case.json").write_text(f'{text}, "tensors": {{\n{rows}\n}}}}\n')
-    print(f"{name}: max |logit| {abs(logits).max():.2f}")
+    print(f"{name}: max |logit| {abs(logits).max():.2f}, int8 differs by {noise:.2%} of their rms")

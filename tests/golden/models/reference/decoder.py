@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
+from . import int8
 from .common import load, random_weights, tensor_specs, tokens, write_case
 
 VOCAB = 83
@@ -70,6 +71,15 @@ def run(model, final_norm, token_ids):
     return out.logits[0].numpy(), np.stack(layers) if layers else None
 
 
+def run_both(model, weights, final_norm, token_ids, config, optional=("lm_head",)):
+    """Logits, those of int8, and the states between the layers."""
+    logits, layers = run(load(model, weights, optional), final_norm, token_ids)
+    embeddings = None if config["tie_word_embeddings"] else "model.embed_tokens.weight"
+    load(model, int8.weights(weights, embeddings), optional)
+    with int8.inputs(model):
+        return logits, run(model, final_norm, token_ids)[0], layers
+
+
 def llama_reference(config, weights, token_ids):
     c = LlamaConfig(**{k: v for k, v in config.items() if k not in ("architectures", "model_type")})
     c._attn_implementation = "eager"
@@ -77,8 +87,8 @@ def llama_reference(config, weights, token_ids):
     if scaling.get("rope_type") == "yarn":
         # 4.45 takes max_position_embeddings where yarn's original_max_position_embeddings belongs.
         c.max_position_embeddings = scaling["original_max_position_embeddings"]
-    model = load(LlamaForCausalLM(c), weights, optional=("lm_head",))
-    return run(model, model.model.norm, token_ids)
+    model = LlamaForCausalLM(c)
+    return run_both(model, weights, model.model.norm, token_ids, config)
 
 
 def mistral_reference(config, weights, token_ids):
@@ -89,8 +99,8 @@ def mistral_reference(config, weights, token_ids):
     c = MistralConfig(**{k: v for k, v in config.items()
                          if k not in ("architectures", "model_type")})
     c._attn_implementation = "eager"
-    model = load(MistralForCausalLM(c), weights, optional=("lm_head",))
-    return run(model, model.model.norm, token_ids)
+    model = MistralForCausalLM(c)
+    return run_both(model, weights, model.model.norm, token_ids, config)
 
 
 def make(name, base, reference, seed, count=40, rows=None, bf16=False, small=None, **changes):
@@ -103,8 +113,7 @@ def make(name, base, reference, seed, count=40, rows=None, bf16=False, small=Non
         case["rows"] = rows
     if bf16:
         case["bf16"] = True
-    logits, layers = reference(config, random_weights(case), case["tokens"])
-    write_case(name, config, case, logits, layers)
+    write_case(name, config, case, *reference(config, random_weights(case), case["tokens"]))
 
 
 def llama(name, seed, **changes):

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from transformers import DbrxConfig, DbrxForCausalLM, MixtralConfig, MixtralForCausalLM
 
+from . import int8
 from .common import load, random_weights, tensor_specs, tokens, write_case
-from .decoder import MISTRAL, VOCAB, attention_shapes, frame_shapes, run
+from .decoder import MISTRAL, VOCAB, attention_shapes, frame_shapes, run, run_both
 
 MIXTRAL = {**MISTRAL, "model_type": "mixtral", "architectures": ["MixtralForCausalLM"],
            "intermediate_size": 48, "num_hidden_layers": 2, "rope_theta": 1e6,
@@ -18,14 +19,38 @@ DBRX = dict(
                     moe_top_k=4))
 
 
-def least_gap(router_logits, taken):
-    """Between the last probability that is taken and the first that is not, over all tokens."""
-    gaps = []
-    for logits in router_logits:
-        p = torch.softmax(logits.float().reshape(-1, logits.shape[-1]), -1).sort(-1, True).values
-        if taken < p.shape[-1]:
-            gaps.append(float((p[:, taken - 1] - p[:, taken]).min()))
-    return min(gaps, default=1.0)
+def routes(model, token_ids):
+    """Of all tokens, layer by layer: the router's probabilities, [layers][tokens, experts]."""
+    with torch.no_grad():
+        routers = model(torch.tensor([token_ids]), output_router_logits=True, use_cache=False).router_logits
+    if model.config.model_type == "dbrx":
+        # 4.45 returns the probabilities here, whose softmax has the order but not the gaps.
+        return [r.reshape(-1, r.shape[-1]) for r in routers]
+    return [torch.softmax(r.float().reshape(-1, r.shape[-1]), -1) for r in routers]
+
+
+def gaps(routes_, taken):
+    """Between the last probability that is taken and the first that is not: [layers, tokens]."""
+    sorted_ = torch.stack(routes_).sort(-1, True).values
+    if taken == sorted_.shape[-1]:
+        return torch.ones(sorted_.shape[:2])
+    return sorted_[..., taken - 1] - sorted_[..., taken]
+
+
+def check_routes(plain, rounded, taken):
+    """Weights and activations in int8 may change what a router decides only where it was within 0.03 of
+    deciding so, unless other experts came before: in a layer below, for this token or an earlier one."""
+    def experts(routes_):
+        return torch.stack(routes_).topk(taken, -1).indices.sort(-1).values
+
+    changed = (experts(plain) != experts(rounded)).any(-1)  # [layers, tokens]
+    reached = changed.cumsum(0).cumsum(1) > 0
+    first = changed.clone()
+    first[1:] &= ~reached[:-1]
+    widest = max(gaps(plain, taken)[first].tolist(), default=0)
+    print(f"  int8 changes {int(changed.sum())} of {changed.numel()} routes, "
+          f"{int(first.sum())} by itself, of gaps up to {widest:.4f}")
+    assert widest <= 0.03
 
 
 def mixtral_shapes(c, fused):
@@ -86,24 +111,24 @@ def mixtral(name, seed, fused=False, bf16=False, small=None, **changes):
     c = MixtralConfig(**{k: v for k, v in config.items()
                          if k not in ("architectures", "model_type")})
     c._attn_implementation = "eager"
+    model = MixtralForCausalLM(c)
+    if config["sliding_window"]:
+        add_window(model, config["sliding_window"])
     while True:  # near ties would make the golden depend on rounding
         case = {"seed": seed, "tokens": tokens(seed, 40, config["vocab_size"]),
                 "tensors": tensor_specs(mixtral_shapes(config, fused), small=small)}
         if bf16:
             case["bf16"] = True
         weights = random_weights(case)
-        model = load(MixtralForCausalLM(c), unfuse(config, weights) if fused else weights,
-                     optional=("lm_head",))
-        if config["sliding_window"]:
-            add_window(model, config["sliding_window"])
-        with torch.no_grad():
-            routers = model(torch.tensor([case["tokens"]]), output_router_logits=True,
-                            use_cache=False).router_logits
-        if least_gap(routers, config["num_experts_per_tok"]) >= 1e-3:
+        weights = unfuse(config, weights) if fused else weights
+        plain = routes(load(model, weights, optional=("lm_head",)), case["tokens"])
+        if gaps(plain, config["num_experts_per_tok"]).min() >= 1e-3:
             break
         seed += 1000
-    logits, layers = run(model, model.model.norm, case["tokens"])
-    write_case(name, config, case, logits, layers)
+    results = run_both(model, weights, model.model.norm, case["tokens"], config)
+    with int8.inputs(model):
+        check_routes(plain, routes(model, case["tokens"]), config["num_experts_per_tok"])
+    write_case(name, config, case, *results)
 
 
 def dbrx_shapes(c):
@@ -148,7 +173,7 @@ def dbrx(name, seed, bf16=False, small=None, attn={}, ffn={}, **changes):
     plain = torch.nn.LayerNorm
     torch.nn.LayerNorm = LayerNorm
     try:
-        empty = DbrxForCausalLM(c)
+        model = DbrxForCausalLM(c)
     finally:
         torch.nn.LayerNorm = plain
     while True:
@@ -156,17 +181,18 @@ def dbrx(name, seed, bf16=False, small=None, attn={}, ffn={}, **changes):
                 "tensors": tensor_specs(dbrx_shapes(config), small=small)}
         if bf16:
             case["bf16"] = True
-        model = load(empty, random_weights(case))
-        with torch.no_grad():
-            routers = model(torch.tensor([case["tokens"]]), output_router_logits=True,
-                            use_cache=False).router_logits
-        # 4.45 returns the probabilities here, whose softmax has the order but not the gaps.
-        routers = [torch.log(r.clamp_min(1e-30)) for r in routers]
-        if least_gap(routers, config["ffn_config"]["moe_top_k"]) >= 1e-3:
+        weights = random_weights(case)
+        plain = routes(load(model, weights), case["tokens"])
+        if gaps(plain, config["ffn_config"]["moe_top_k"]).min() >= 1e-3:
             break
         seed += 1000
     logits, layers = run(model, model.transformer.norm_f, case["tokens"])
-    write_case(name, config, case, logits, layers)
+    load(model, int8.weights(weights, embeddings="transformer.wte.weight",
+                             experts=config["ffn_config"]["moe_num_experts"]))
+    with int8.inputs(model):
+        rounded, _ = run(model, model.transformer.norm_f, case["tokens"])
+        check_routes(plain, routes(model, case["tokens"]), config["ffn_config"]["moe_top_k"])
+    write_case(name, config, case, logits, rounded, layers)
 
 
 def make_all():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import MptConfig, MptForCausalLM
 
-from . import common
+from . import common, int8
 from .formulas import attend, gelu, layer_norm
 
 VOCAB = 131
@@ -38,14 +38,15 @@ def alibi_slopes(heads, bias_max):
     return slopes
 
 
-def forward(config, weights, tokens):
-    """Logits [tokens, vocab], and what the final norm makes of the state after each layer."""
+def forward(config, weights, tokens, for_input_of=lambda name: lambda x: x):
+    """Logits [tokens, vocab], and what the final norm makes of the state after each layer. for_input_of(name)
+    makes of x what the matrix of that name takes for its input."""
     w = {name: x.astype(np.float64) for name, x in weights.items()}
     attn, heads, d = attention_config(config), config["n_heads"], config["d_model"]
     kv, head = kv_heads(config), d // heads
 
     def linear(x, name):
-        y = x @ w[name + ".weight"].T
+        y = for_input_of(name)(x) @ w[name + ".weight"].T
         return y + w[name + ".bias"] if name + ".bias" in w else y
 
     def norm(x, name):
@@ -87,7 +88,7 @@ def forward(config, weights, tokens):
         scale = d**-0.5
     tied = config.get("tie_word_embeddings") is not False
     head_matrix = w["transformer.wte.weight" if tied else "lm_head.weight"]
-    return states[-1] @ head_matrix.T * scale, np.stack(states[:-1]) * scale
+    return for_input_of("lm_head")(states[-1]) @ head_matrix.T * scale, np.stack(states[:-1]) * scale
 
 
 def shapes(config, bias=False, learned=False, fused=True):
@@ -150,7 +151,10 @@ def make(name, config, seed, tokens=TOKENS, small=None, rows=None, bf16=False, *
         print(f"{name}: transformers differs by {error:.1e}")
     else:
         print(f"{name}: transformers cannot run it")
-    common.write_case(name, config, case, logits, states)
+    untied = config.get("tie_word_embeddings") is False
+    held = int8.weights(weights, "transformer.wte.weight" if untied else None)
+    in_int8, _ = forward(config, held, tokens, int8.for_input_of)
+    common.write_case(name, config, case, logits, in_int8, states)
 
 
 def base(d_model, n_heads, **changes):
