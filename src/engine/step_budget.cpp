@@ -20,8 +20,10 @@ int StepBudget::alone_for(std::int64_t weight_bytes, int hidden_size) {
   // times the width and both in 8 bits. 30 floats per element of the hidden state in SmolLM2, 37 in
   // Llama.
   constexpr std::int64_t kBytesPerElement = 32;
+  // What a worker needs besides, whatever its model: code, tokenizer, stacks (measured with SmolLM2).
+  constexpr std::int64_t kFixedBytes = 7 << 20;
   const std::int64_t token_bytes = kBytesPerElement * std::max(1, hidden_size);
-  const std::int64_t tokens = weight_bytes / 80 / token_bytes / 16 * 16;  // whole blocks
+  const std::int64_t tokens = (weight_bytes / 10 - kFixedBytes) / token_bytes / 16 * 16;  // blocks
   return static_cast<int>(std::clamp<std::int64_t>(tokens, kLeastAlone, kAlone));
 }
 

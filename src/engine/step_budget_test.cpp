@@ -20,8 +20,9 @@ TEST(StepBudget, LargePiecesWhenNobodyDecodes) {
 
 TEST(StepBudget, ASmallModelTakesSmallerPieces) {
   // SmolLM2-135M at 4 bits, Llama-1B at 8, Mixtral at 4; one without weights.
-  EXPECT_EQ(StepBudget::alone_for(96'400'000, 576), 64);
-  EXPECT_EQ(StepBudget::alone_for(1'313'000'000, 2048), 240);
+  EXPECT_EQ(StepBudget::alone_for(96'400'000, 576), 112);
+  EXPECT_EQ(StepBudget::alone_for(200'000'000, 2048), 192);
+  EXPECT_EQ(StepBudget::alone_for(766'000'000, 2048), StepBudget::kAlone);
   EXPECT_EQ(StepBudget::alone_for(26'000'000'000, 4096), StepBudget::kAlone);
   EXPECT_EQ(StepBudget::alone_for(0, 0), StepBudget::kLeastAlone);
   StepBudget budget(0, 96);
