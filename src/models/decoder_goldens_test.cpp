@@ -197,9 +197,9 @@ TEST_F(Goldens, ATiedHeadIsTheEmbeddingMatrix) {
 }
 
 // Weights made int8 at load, activations in int8: against a reference that rounds alike, so that
-// what is measured is the kernels' own error: 0.0005 %, but up to 0.62 % where a value on the
-// border between two steps, or one of two equally coarse groups, fell to the other side. Experts
-// are no exception: both take the same ones.
+// what is measured is the kernels' own error: up to 0.62 % where a value on the border between two
+// steps, or one of two equally coarse groups, fell to the other side. Experts are no exception:
+// both take the same ones.
 TEST_P(DecoderGoldens, InInt8EqualsTheReferenceThatRoundsAlike) {
   const Folder folder(GetParam());
   Session session(folder.path(), WeightFormat::kInt8, KvType::kF32, 2);
