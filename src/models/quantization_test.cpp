@@ -82,9 +82,8 @@ TEST_P(QuantizedGoldens, InF32TheModelIsThatOfTheDequantisedWeights) {
 }
 
 // Against a reference that rounds its activations alike, so that what is measured is the kernels'
-// own error: below 0.001 % for integers, up to 0.5 % for what is held as BF16. What the rounding
-// itself costs is in no kernel's hands: 1.0 to 1.7 % of the logits where a sum has two or three
-// groups of 32, up to 2.6 % where weights are rounded anew as well.
+// own error. What the rounding itself costs is in no kernel's hands: 1.0 to 1.7 % of the logits
+// where a sum has two or three groups of 32, up to 2.6 % where weights are rounded anew as well.
 TEST_P(QuantizedGoldens, AsStoredTheModelIsThatOfRoundedActivations) {
   const bool integers = GetParam().held != DType::kBF16;
   const std::vector<float> wanted =
