@@ -42,11 +42,11 @@ void run_session(std::string_view input, std::size_t step) {
   asio::io_context context(1);
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) return;
-  auto state = std::make_shared<ServerState>(router(), ServerOptions{.max_header_bytes = 4096});
+  auto state = std::make_shared<ServerState>(router(), ServerOptions{.max_header_bytes = 4096}, 1);
   {
     Socket socket(asio::any_io_executor(asio::make_strand(context)));
     socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), ends[0]);
-    Session::start(std::make_shared<Session>(state, std::move(socket), "", false));
+    Session::start(std::make_shared<Session>(state, std::move(socket), 0, "", false));
   }
   std::string output;
   auto take = [&] {
