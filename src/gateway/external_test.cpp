@@ -89,7 +89,7 @@ TEST_F(ExternalTest, AsksAgainWhatMayPass) {
     EXPECT_EQ(chat().status, 200) << status;
     EXPECT_EQ(provider_->calls() - before, 2) << status;
   }
-  EXPECT_EQ(record_count(), 8u);  // one row each
+  EXPECT_EQ(record_count(8), 8u);  // one row each
 }
 
 TEST_F(ExternalTest, ThreeTriesInAll) {
@@ -297,7 +297,7 @@ TEST_F(ExternalTest, ErrorsBeforeTheFirstEventAreStatuses) {
   EXPECT_EQ(chat(R"("stream":true)").status, 502);
   in_turn({[] { return failure(429); }});
   EXPECT_EQ(chat(R"("stream":true)").status, 429);
-  EXPECT_EQ(record_count(), 3u);
+  EXPECT_EQ(record_count(3), 3u);
 }
 
 TEST_F(ExternalTest, AnOverdueHeadGoesOut) {

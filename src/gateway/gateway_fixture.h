@@ -454,17 +454,19 @@ class GatewayTest : public testing::Test {
     return out;
   }
 
-  // Waits for the usage row number `index`.
+  // Waits for the usage row number `index`: it is written after the client has its answer.
   catalog::UsageRecord record(std::size_t index = 0) {
     std::unique_lock lock(mutex_);
-    if (!recorded_.wait_for(lock, 5s, [&] { return records_.size() > index; })) {
+    if (!recorded_.wait_for(lock, 20s, [&] { return records_.size() > index; })) {
       ADD_FAILURE() << "no usage row " << index;
       return {};
     }
     return records_[index];
   }
-  std::size_t record_count() {
-    std::lock_guard lock(mutex_);
+  // How many usage rows there are once `expected` of them have been waited for.
+  std::size_t record_count(std::size_t expected) {
+    std::unique_lock lock(mutex_);
+    recorded_.wait_for(lock, 20s, [&] { return records_.size() >= expected; });
     return records_.size();
   }
 

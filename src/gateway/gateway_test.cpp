@@ -144,7 +144,7 @@ TEST_F(GatewayTest, Authentication) {
       post("/v1/chat/completions", say("hi"), header("authorization", "Bearer dapi-wrong"));
   EXPECT_EQ(open.status, 401);
   EXPECT_EQ(open.tree().at("error").at("code").as_string(), "invalid_token");
-  EXPECT_EQ(record_count(), 3u) << "a 401 leaves no row";
+  EXPECT_EQ(record_count(3), 3u) << "a 401 leaves no row";
 }
 
 TEST_F(GatewayTest, PermissionAndAbsence) {

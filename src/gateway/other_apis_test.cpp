@@ -137,7 +137,7 @@ TEST_F(OtherApisTest, MessagesForAnyModel) {
     EXPECT_NE(stream.body.find("event: message_stop\n"), std::string::npos);
     EXPECT_EQ(stream.body.find("[DONE]"), std::string::npos);
   }
-  EXPECT_EQ(record_count(), 4u);
+  EXPECT_EQ(record_count(4), 4u);
   EXPECT_EQ(record(3).output_tokens, 4);
   const Reply count = post("/v1/messages/count_tokens",
                            R"({"model":"gpt","messages":[{"role":"user","content":"hello"}]})");
@@ -237,7 +237,7 @@ TEST_F(OtherApisTest, ConnectionTest) {
                  header("authorization", "Bearer dapi-guest"))
                 .status,
             403);
-  EXPECT_EQ(record_count(), 0u);
+  EXPECT_EQ(record_count(0), 0u);
 }
 
 }  // namespace
