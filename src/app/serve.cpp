@@ -46,6 +46,7 @@ struct Options {
   // longest where all cores are taken (benchmarks/RESULTS.md).
   int io_threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1u, 16u));
   std::string drain_timeout = "30s";
+  std::string worker_hang_timeout = "60s";
   std::string worker_executable;
   int worker_threads = 0;
   std::string kv_memory;
@@ -92,13 +93,17 @@ control::WorkerCommand worker_command(const Options& options) {
                                   spec.socket_path.string(),
                                   "--name",
                                   spec.model_id,
-                                  "--threads",
-                                  std::to_string(options.worker_threads),
                                   "--behind-gateway"};
+    // What an entity's environment says of itself goes before what was said of all.
+    const auto says = [&spec](const char* name) { return spec.environment.contains(name); };
+    if (!says("TESSERA_WORKER_THREADS")) {
+      argv.insert(argv.end(), {"--threads", std::to_string(options.worker_threads)});
+    }
     if (spec.max_model_len) {
       argv.insert(argv.end(), {"--max-model-len", std::to_string(*spec.max_model_len)});
     }
-    if (!options.kv_memory.empty()) argv.insert(argv.end(), {"--kv-memory", options.kv_memory});
+    if (!options.kv_memory.empty() && !says("TESSERA_KV_MEMORY"))
+      argv.insert(argv.end(), {"--kv-memory", options.kv_memory});
     return argv;
   };
 }
@@ -130,6 +135,7 @@ control::Options control_options(const Options& options, const std::string& url)
   control.host_url = url;
   control.support_contact = options.support_contact;
   control.worker_command = worker_command(options);
+  control.unresponsive_after = parse_duration(options.worker_hang_timeout, "--worker-hang-timeout");
   control.inspect = inspect;
   const fs::path models = options.models_dir;
   control.default_models = control::shipped_default_models(
@@ -336,6 +342,11 @@ Run add_serve(CLI::App& app) {
                   "Compute threads of each worker; 0: all cores")
       ->envname("TESSERA_WORKER_THREADS")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--worker-hang-timeout", options->worker_hang_timeout,
+                  "A worker silent for this long is killed and started again; 0: never")
+      ->envname("TESSERA_WORKER_HANG_TIMEOUT")
       ->capture_default_str();
   command
       .add_option("--kv-memory", options->kv_memory,

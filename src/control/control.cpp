@@ -29,8 +29,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-// Written as soon as so many wait, or after five seconds. Small batches: a long one takes a core away
-// from requests just long enough to be seen in their 99th percentile.
+// Written as soon as so many wait, or after five seconds. Small batches: a long one takes a core
+// away from requests just long enough to be seen in their 99th percentile.
 constexpr std::size_t kUsageBatch = 128, kUsageKept = 100'000;
 
 SupervisorOptions supervisor_options(const Options& options) {
@@ -39,6 +39,8 @@ SupervisorOptions supervisor_options(const Options& options) {
   made.socket_folder = prepare_socket_folder(options.socket_folder, options.data_folder);
   made.drain_grace = options.drain_grace;
   made.stop_deadline = options.stop_deadline;
+  made.unresponsive_after = options.unresponsive_after;
+  made.probe_interval = std::min(made.probe_interval, made.unresponsive_after / 4);
   return made;
 }
 

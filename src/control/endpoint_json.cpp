@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "catalog/worker_settings.h"
 #include "control/external_model_json.h"
 
 namespace tessera::control {
@@ -57,6 +58,7 @@ std::map<std::string, std::string> parse_environment(const json::object& o, std:
     }
     if (text.find("{{secrets/") != std::string_view::npos)
       not_supported(here + " (secret reference)");
+    check_worker_setting(key, text, here);
     result[key] = text;
   }
   return result;

@@ -65,8 +65,9 @@ struct Options {
   std::vector<DefaultModel> default_models;
   int throughput_chunk_size = 980;  // tokens per second; until models are measured
   std::chrono::milliseconds update_deadline{std::chrono::minutes(60)};
-  std::chrono::milliseconds drain_grace{1'000};     // from leaving the snapshot to SIGTERM
-  std::chrono::milliseconds stop_deadline{30'000};  // from SIGTERM to SIGKILL
+  std::chrono::milliseconds drain_grace{1'000};          // from leaving the snapshot to SIGTERM
+  std::chrono::milliseconds stop_deadline{30'000};       // from SIGTERM to SIGKILL
+  std::chrono::milliseconds unresponsive_after{60'000};  // a silent worker is killed; 0: never
 };
 
 }  // namespace tessera::control

@@ -17,6 +17,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "control/log_ring.h"
@@ -32,6 +33,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr auto kFirstPoll = 5ms, kLastPoll = 100ms;
+constexpr milliseconds kAnswerTime = 5'000ms;
+constexpr milliseconds kReapTime = 5'000ms;  // from SIGKILL to the end
 constexpr std::size_t kEndedLogsKept = 64;
 
 // A minute of samples of one process.
@@ -157,8 +160,10 @@ struct Supervisor::Impl : std::enable_shared_from_this<Supervisor::Impl> {
     report({worker.spec.entity_id, deployment, std::move(message), std::move(sockets), {}});
   }
 
-  asio::awaitable<bool> answers_ready(std::string socket_path);
+  asio::awaitable<int> ask_ready(std::string socket_path, milliseconds limit);
+  asio::awaitable<bool> probe(Worker& worker, Process& process);
   asio::awaitable<bool> bring_up(Worker& worker, Process& process);
+  asio::awaitable<bool> look_after(Worker& worker, Process& process);
   asio::awaitable<void> shut_down(Worker& worker, Process& process);
   asio::awaitable<std::string> run_once(std::shared_ptr<Worker> worker, bool& was_ready);
   asio::awaitable<void> run(std::shared_ptr<Worker> worker);
@@ -186,30 +191,66 @@ struct Supervisor::Impl : std::enable_shared_from_this<Supervisor::Impl> {
   std::deque<std::shared_ptr<Worker>> ended;
 };
 
-asio::awaitable<bool> Supervisor::Impl::answers_ready(std::string socket_path) {
+// The status of the answer to GET /ready; 0: none came.
+asio::awaitable<int> Supervisor::Impl::ask_ready(std::string socket_path, milliseconds limit) {
   http::ClientRequest request;
   request.origin.host = "localhost";
   request.origin.unix_path = std::move(socket_path);
   request.target = "/ready";
-  request.timeouts = {1'000ms, 5'000ms, 5'000ms};
+  request.timeouts = {limit, limit, limit};
   try {
     http::ClientResponse response = co_await client.send(std::move(request));
     const int status = response.status;
     co_await http::read_all(*response.body, 64 << 10);
-    co_return status == 200;
+    co_return status;
   } catch (const Error&) {
-    co_return false;  // not listening yet, or gone; the caller looks which
+    co_return 0;  // not listening yet, or gone; the caller looks which
   }
+}
+
+// Whether anything answers; given up when the process ends or is to stop.
+asio::awaitable<bool> Supervisor::Impl::probe(Worker& worker, Process& process) {
+  const milliseconds limit = std::min(kAnswerTime, options.unresponsive_after);
+  auto outcome =
+      co_await (ask_ready(worker.spec.socket_path.string(), limit) ||
+                process.ended().async_wait(asio::posix::stream_descriptor::wait_read, kToken) ||
+                worker.stop_signal.async_wait(kToken));
+  co_return outcome.index() == 0 && std::get<0>(outcome) != 0;
 }
 
 // True when the worker answers; false when it ended or is to stop.
 asio::awaitable<bool> Supervisor::Impl::bring_up(Worker& worker, Process& process) {
   milliseconds poll = kFirstPoll;
   while (!worker.stopping && !has_ended(process)) {
-    const bool ready = co_await answers_ready(worker.spec.socket_path.string());
-    if (ready && !has_ended(process)) co_return true;
+    const int status = co_await ask_ready(worker.spec.socket_path.string(), kAnswerTime);
+    if (status == 200 && !has_ended(process)) co_return true;
     co_await wait_for_news(process, worker, poll);
     poll = std::min<milliseconds>(poll * 3 / 2 + 1ms, kLastPoll);
+  }
+  co_return false;
+}
+
+// True when a worker that was ready has become silent and had to be killed; false when it ended
+// by itself or is to stop.
+asio::awaitable<bool> Supervisor::Impl::look_after(Worker& worker, Process& process) {
+  const bool probes = options.unresponsive_after > 0ms;
+  Clock::time_point last_answer = Clock::now();
+  while (!worker.stopping && !has_ended(process)) {
+    if (!probes) {
+      co_await wait_for_news(process, worker);
+      continue;
+    }
+    co_await wait_for_news(process, worker, options.probe_interval);
+    if (worker.stopping || has_ended(process)) break;
+    const bool answers = co_await probe(worker, process);
+    if (answers) {
+      last_answer = Clock::now();
+    } else if (!worker.stopping && !has_ended(process) &&
+               Clock::now() - last_answer >= options.unresponsive_after) {
+      process.signal(SIGKILL);
+      co_await ended_within(process, kReapTime);
+      co_return true;
+    }
   }
   co_return false;
 }
@@ -243,6 +284,7 @@ asio::awaitable<std::string> Supervisor::Impl::run_once(std::shared_ptr<Worker> 
       "control", "worker started",
       {{"endpoint", spec.endpoint_name}, {"entity", spec.entity_name}, {"pid", process.pid()}});
 
+  bool hung = false;
   auto live = [&]() -> asio::awaitable<void> {
     const bool ready = co_await bring_up(*worker, process);
     if (ready) {
@@ -255,10 +297,10 @@ asio::awaitable<std::string> Supervisor::Impl::run_once(std::shared_ptr<Worker> 
                 {"ms", took.count()}});
       tell(*worker, catalog::Deployment::kReady, "", {spec.socket_path.string()});
     }
-    while (!worker->stopping && !has_ended(process)) co_await wait_for_news(process, *worker);
+    hung = co_await look_after(*worker, process);
     if (worker->stopping) co_await shut_down(*worker, process);
     const bool gone = has_ended(process);
-    if (!gone) co_await ended_within(process, 5'000ms);  // after SIGKILL
+    if (!gone) co_await ended_within(process, kReapTime);  // after SIGKILL
   };
   co_await (live() || copy_output(worker, process));
 
@@ -269,6 +311,10 @@ asio::awaitable<std::string> Supervisor::Impl::run_once(std::shared_ptr<Worker> 
   log_info(
       "control", "worker ended",
       {{"endpoint", spec.endpoint_name}, {"entity", spec.entity_name}, {"how", status.describe()}});
+  if (hung) {
+    co_return "The worker did not answer for " + format_duration(options.unresponsive_after) +
+        " and was killed";
+  }
   std::string last_line = worker->log.last_line();
   // How the worker introduces the error it ends with.
   constexpr std::string_view kPrefix = "tessera: ";

@@ -7,6 +7,8 @@
 //          keep_trying? kRecovering <----------------- kRecovering: restart, first at once, then
 //          else kFailed (final)                         after 0.5 s, 1 s, … max_backoff
 //
+// A ready worker is asked again every probe_interval: one that has not answered for
+// unresponsive_after hangs, and is killed.
 // No longer desired: wait drain_grace, SIGTERM, wait stop_deadline, SIGKILL. Everything runs on one
 // strand of the executor; the public functions may be called from any thread.
 #pragma once
@@ -33,6 +35,8 @@ struct SupervisorOptions {
   std::chrono::milliseconds first_backoff{500}, max_backoff{30'000};
   std::chrono::milliseconds healthy_after{60'000};  // a run this long forgets earlier failures
   std::chrono::milliseconds drain_grace{1'000}, stop_deadline{30'000};
+  std::chrono::milliseconds probe_interval{5'000};
+  std::chrono::milliseconds unresponsive_after{60'000};  // 0: never asked
   std::size_t log_bytes = 1u << 20;
 };
 

@@ -50,6 +50,27 @@ def test_killed_worker_is_told_shown_and_back(own_server):
     assert not answers(f"{server.url}/nope", 200)
 
 
+def test_hung_worker_is_noticed_told_and_back(tmp_path):
+    from support import Server
+
+    with Server(tmp_path / "t", "--worker-hang-timeout", "2s") as server:
+        wait_until(server.all_local_ready, 60, "READY")
+        (worker,) = server.worker_pids("smollm2")
+        seen = []
+        with open_stream(server) as response:
+            for n, event in enumerate(events(response)):
+                seen.append(event)
+                if n == 5:
+                    os.kill(worker, signal.SIGSTOP)
+        assert json.loads(seen[-1])["error"]["message"]
+        assert "[DONE]" not in seen
+        wait_until(lambda: server.worker_pids("smollm2") not in ([], [worker])
+                   and server.endpoint(CHAT)["state"]["ready"] == "READY", 30, "the worker's return")
+        answer = server.post(f"/serving-endpoints/{CHAT}/invocations",
+                             {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4})
+        assert answer.status_code == 200
+
+
 def test_kills_in_a_row_never_take_the_gateway_down(own_server):
     server = own_server
     states = set()

@@ -101,17 +101,28 @@ def test_the_bound_is_that_of_the_run_time_format(model, weights):
 
 def test_a_served_entity_chooses_its_weights(server):
     """environment_vars of a served entity reach its worker: TESSERA_WEIGHTS is --weights."""
-    def body(name, weights):
+    def body(name, **variables):
         return {"name": name, "config": {"served_entities": [{
             "name": "small", "entity_name": "system.ai.smollm2_135m_instruct", "entity_version": "1",
-            "environment_vars": {"TESSERA_WEIGHTS": weights}}]}}
+            "environment_vars": variables}]}}
 
-    assert server.post("/api/2.0/serving-endpoints", body("in-int4", "int4")).status_code == 200
+    refused = server.post("/api/2.0/serving-endpoints", body("in-int3", TESSERA_WEIGHTS="int3"))
+    assert refused.status_code == 400
+    assert "TESSERA_WEIGHTS: got 'int3', want stored, f32" in refused.json()["message"]
+    wanted = body("in-int4", TESSERA_WEIGHTS="int4", TESSERA_KV_MEMORY="64MiB",
+                  TESSERA_WORKER_THREADS="1")
+    assert server.post("/api/2.0/serving-endpoints", wanted).status_code == 200
     try:
         support.wait_until(lambda: server.endpoint("in-int4")["state"]["ready"] == "READY", 60, "READY")
         pids = server.worker_pids("smollm2_135m_instruct")
-        held = {open(f"/proc/{pid}/environ").read().count("TESSERA_WEIGHTS=int4") for pid in pids}
-        assert held == {0, 1}  # the default endpoint's worker, and this one
+        environments = {pid: open(f"/proc/{pid}/environ").read() for pid in pids}
+        (ours,) = [pid for pid, held in environments.items() if "TESSERA_WEIGHTS=int4" in held]
+        assert len(pids) == 2  # the default endpoint's worker, and this one
+        # An option of its command line would go before its environment.
+        assert "--threads" not in open(f"/proc/{ours}/cmdline").read().split("\0")
+        told = requests.get(f"{server.url}/api/2.0/serving-endpoints/in-int4/served-models/small/logs",
+                            headers=server.headers, timeout=10).json()["logs"]
+        assert f"kv_blocks={(64 << 20) // (16 * KV_BYTES_PER_TOKEN)}" in told, told
         answer = server.post("/serving-endpoints/in-int4/invocations",
                              {"prompt": "The capital of France is", "max_tokens": 4})
         assert answer.status_code == 200, answer.text
