@@ -275,14 +275,12 @@ TEST_F(HttpClient, AnswerBeforeTheBodyIsRead) {
 
 TEST_F(HttpClient, Timeouts) {
   std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
-  ScriptedServer server({{{"late", 500ms}}, {{head + "a"}, {"", 500ms}}});
+  ScriptedServer server({{{"late", 1500ms}}, {{head + "a"}, {"", 1500ms}}});
   ClientRequest request = to(server.port());
   request.timeouts.first_byte = 100ms;
-  auto begin = std::chrono::steady_clock::now();
   Error error = failure_of(request);
   EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded);
   EXPECT_NE(error.message.find("0.1 s"), std::string::npos) << error.message;
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 400ms);
   request.timeouts = {2s, 2s, 100ms};
   EXPECT_EQ(failure_of(request).kind, ErrorKind::kDeadlineExceeded);
 }

@@ -310,14 +310,14 @@ TEST_F(HttpServer, StreamErrorsBeforeAndAfterTheFirstPiece) {
 
 TEST_F(HttpServer, StreamHeadGoesOutWhenTheFirstPieceIsLate) {
   router_.add("GET", "/slow", [](Request) -> asio::awaitable<Response> {
-    co_return stream_of(std::make_unique<Pieces>(std::vector<std::string>{"late"}, 300ms));
+    co_return stream_of(std::make_unique<Pieces>(std::vector<std::string>{"late"}, 1500ms));
   });
   start({.stream_head_delay = 50ms});
   RawClient client(server_->port());
   auto begin = std::chrono::steady_clock::now();
   client.send(get("/slow"));
   client.read_until("\r\n\r\n");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 250ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1200ms);
   EXPECT_EQ(client.read_until("0\r\n\r\n"), "4\r\nlate\r\n0\r\n\r\n");
 }
 
@@ -441,7 +441,7 @@ TEST_F(HttpServer, NothingIsLeftAfterADrain) {
   pool_.stop();  // nothing can unwind any more
   auto begin = std::chrono::steady_clock::now();
   server_.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
 }
 
 TEST_F(HttpServer, DestructorUnwindsWhatRuns) {

@@ -36,7 +36,7 @@ TEST_F(Timeout, LimitPasses) {
     EXPECT_EQ(error.kind, ErrorKind::kDeadlineExceeded);
     EXPECT_EQ(error.message, "too slow");
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s);
 }
 
 TEST_F(Timeout, FailureIsThrownAtOnce) {
@@ -47,7 +47,7 @@ TEST_F(Timeout, FailureIsThrownAtOnce) {
   } catch (const Error& error) {
     EXPECT_EQ(error.message, "mine");
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s);
 }
 
 TEST_F(Timeout, NestedLimitsCancelTheWork) {
