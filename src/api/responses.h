@@ -15,6 +15,8 @@
 
 namespace tessera::api {
 
+class JsonWriter;
+
 // What needs a memory of earlier answers (store, previous_response_id, conversation, background)
 // is an Error(kUnsupportedParameter), as are tools that are no functions.
 ChatRequest parse_responses_request(const Body& body, const ParseOptions& options);
@@ -48,6 +50,9 @@ class ResponsesStream final : public ChatStreamWriter {
   void say(Kind kind, std::string_view piece, std::string& out);
   void call(const ToolCallDelta& delta, std::string& out);
   void close(std::string& out);
+  // The one part of a reasoning or message item.
+  static void write_part_of(JsonWriter& w, const Item& item);
+  static void write_item(JsonWriter& w, const Item& item, std::string_view status);
   std::string object(std::string_view status, const Error* error) const;
   void event(std::string_view type, std::string_view members, std::string& out);
 

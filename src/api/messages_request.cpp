@@ -1,25 +1,12 @@
-#include "api/messages.h"
-
-#include <algorithm>
-
-#include "api/chat_messages.h"
-#include "api/error_json.h"
+// A request of the Messages API as a chat request.
 #include "api/field_table.h"
-#include "api/json_writer.h"
+#include "api/messages.h"
+#include "api/translation.h"
 #include "api/wire_fields.h"
 #include "base/strings.h"
 
 namespace tessera::api {
 namespace {
-
-// --- Requests ---
-
-Error unsupported_content(const std::string& path, std::string_view type) {
-  return Error(ErrorKind::kUnsupportedContent,
-               "Unsupported content: a block of type " + quote_for_message(type) +
-                   " cannot be put to this model.",
-               join_path(path, "type"));
-}
 
 // Blocks of a turn, whose content may be a text alone. Calls take(block, type, path) for each.
 template <class Take>
@@ -70,7 +57,7 @@ json::object document_part(const json::object& block, const std::string& path) {
   if (type == "text") {
     return {{"type", "text"}, {"text", require_string(source, "data", source_path)}};
   }
-  if (type != "base64") throw unsupported_content(source_path, type);
+  if (type != "base64") throw unsupported_content(source_path, "block", type);
   const std::string title = get_string(block, "title", path).value_or("document.pdf");
   return {
       {"type", "file"},
@@ -81,7 +68,7 @@ json::object part_of(const json::object& block, std::string_view type, const std
   if (type == "text") return text_part(block, path);
   if (type == "image") return image_part(block, path);
   if (type == "document") return document_part(block, path);
-  throw unsupported_content(path, type);
+  throw unsupported_content(path, "block", type);
 }
 
 // One plain text stays a text: every model reads that.
@@ -145,7 +132,7 @@ void add_assistant(const json::value& content, const std::string& path, json::ar
                            {"function", json::object{{"name", require_string(block, "name", at)},
                                                      {"arguments", tessera::to_json(input)}}}});
         } else {
-          throw unsupported_content(at, type);
+          throw unsupported_content(at, "block", type);
         }
       });
   json::object message = {{"role", "assistant"}};
@@ -161,7 +148,7 @@ void add_system(const json::value& system, json::array& messages) {
   bool marked = false;
   each_block(system, "system",
              [&](const json::object& block, std::string_view type, const std::string& at) {
-               if (type != "text") throw unsupported_content(at, type);
+               if (type != "text") throw unsupported_content(at, "block", type);
                parts.push_back(text_part(block, at));
                marked |= parts.back().as_object().contains("cache_control");
              });
@@ -263,11 +250,6 @@ constexpr std::string_view kHints[] = {"service_tier", "anthropic_version", "ant
 // What only Anthropic's own service does.
 constexpr std::string_view kTheirs[] = {"container", "mcp_servers", "context_management", "speed"};
 
-template <std::size_t N>
-bool among(const std::string_view (&names)[N], std::string_view name) {
-  return std::ranges::find(names, name) != std::end(names);
-}
-
 json::object chat_body(const json::object& body) {
   json::object out;
   for (const auto& [name, value] : body) {
@@ -300,7 +282,7 @@ json::object chat_body(const json::object& body) {
 }
 
 // An error about our form of the request, in the client's words.
-void rename_param(Error& error) {
+void use_their_names(Error& error) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
       {"stop", "stop_sequences"},
       {"user", "metadata.user_id"},
@@ -309,165 +291,10 @@ void rename_param(Error& error) {
       {"parallel_tool_calls", "tool_choice.disable_parallel_tool_use"}};
   for (const auto& [ours, theirs] : kNames) {
     const bool whole = error.param == ours;
-    if (!whole && !error.param.starts_with(std::string(ours) + "[")) continue;
-    const std::string quoted = "'" + error.param;
-    error.param.replace(0, ours.size(), theirs);
-    if (const std::size_t at = error.message.find(quoted); at != std::string::npos) {
-      error.message.replace(at + 1, ours.size(), theirs);
-    }
-    return;
-  }
-}
-
-// --- Answers ---
-
-std::string_view stop_reason_of(std::optional<FinishReason> reason,
-                                const std::optional<StopReason>& stop, bool calls) {
-  switch (reason.value_or(FinishReason::kStop)) {
-    case FinishReason::kLength:
-      return "max_tokens";
-    case FinishReason::kContentFilter:
-      return "refusal";
-    case FinishReason::kToolCalls:
-    case FinishReason::kFunctionCall:
-      return "tool_use";
-    case FinishReason::kStop:
-      break;
-  }
-  if (calls) return "tool_use";
-  return stop && std::holds_alternative<std::string>(*stop) ? "stop_sequence" : "end_turn";
-}
-
-void write_stop(JsonWriter& w, std::optional<FinishReason> reason,
-                const std::optional<StopReason>& stop, bool calls) {
-  w.member("stop_reason", stop_reason_of(reason, stop, calls)).key("stop_sequence");
-  const std::string* text = stop ? std::get_if<std::string>(&*stop) : nullptr;
-  if (text != nullptr && !calls) {
-    w.value(*text);
-  } else {
-    w.value(nullptr);
-  }
-}
-
-// Ours counts what a cache gave or took with the prompt, theirs apart.
-void write_messages_usage(JsonWriter& w, const Usage& usage) {
-  const std::int64_t read = usage.cached_tokens.value_or(0);
-  const std::int64_t written = usage.cache_write_tokens.value_or(0);
-  w.key("usage").begin_object();
-  w.member("input_tokens", std::max<std::int64_t>(0, usage.prompt_tokens - read - written));
-  w.member("cache_creation_input_tokens", written).member("cache_read_input_tokens", read);
-  w.member("output_tokens", usage.completion_tokens.value_or(0)).end_object();
-}
-
-struct Thought {
-  std::string text, signature;
-  std::string block;  // of another kind: JSON text as it came
-};
-
-// A provider's blocks as Anthropic's: its own, and Databricks' "reasoning".
-std::vector<Thought> thoughts_of(std::string_view blocks) {
-  std::vector<Thought> thoughts;
-  if (blocks.empty()) return thoughts;
-  const json::value array = parse_json(blocks);
-  if (!array.is_array()) return thoughts;
-  for (const json::value& value : array.get_array()) {
-    const json::object* block = value.if_object();
-    if (block == nullptr) continue;
-    const std::string type = text_or_empty(*block, "type");
-    if (type == "thinking") {
-      thoughts.push_back(
-          {text_or_empty(*block, "thinking"), text_or_empty(*block, "signature"), {}});
-    } else if (type == "reasoning") {
-      Thought& thought = thoughts.emplace_back();
-      for (const json::value& entry : array_or_empty(*block, "summary")) {
-        if (!entry.is_object()) continue;
-        thought.text += text_or_empty(entry.get_object(), "text");
-        thought.signature += text_or_empty(entry.get_object(), "signature");
-      }
-    } else {
-      thoughts.push_back({.block = tessera::to_json(value)});
+    if (whole || error.param.starts_with(std::string(ours) + "[")) {
+      return rename_param(error, ours, theirs);
     }
   }
-  return thoughts;
-}
-
-void write_thinking(JsonWriter& w, std::string_view text, std::string_view signature) {
-  w.begin_object().member("type", "thinking").member("thinking", text);
-  w.member("signature", signature).end_object();
-}
-
-// Arguments that are no JSON object (cut off by the limit of tokens) cannot be told as one.
-std::string input_of(const std::string& arguments) {
-  boost::system::error_code bad;
-  const json::value input = json::parse(arguments, bad);
-  return !bad && input.is_object() ? tessera::to_json(input) : "{}";
-}
-
-void write_content(JsonWriter& w, const ChatChoice& choice) {
-  w.key("content").begin_array();
-  const std::vector<Thought> thoughts = thoughts_of(choice.thinking_blocks);
-  for (const Thought& thought : thoughts) {
-    if (thought.block.empty()) {
-      write_thinking(w, thought.text, thought.signature);
-    } else {
-      w.raw(thought.block);
-    }
-  }
-  if (thoughts.empty() && !choice.reasoning_content.empty()) {
-    write_thinking(w, choice.reasoning_content, "");
-  }
-  for (const std::optional<std::string>* text : {&choice.message.content, &choice.refusal}) {
-    if (!*text || (*text)->empty()) continue;
-    w.begin_object().member("type", "text").member("text", **text).end_object();
-  }
-  for (const ToolCall& call : choice.message.tool_calls) {
-    w.begin_object().member("type", "tool_use").member("id", call.id).member("name", call.name);
-    w.key("input").raw(input_of(call.arguments)).end_object();
-  }
-  w.end_array();
-}
-
-std::string message_id(std::string_view id) {
-  if (id.starts_with("msg_")) return std::string(id);
-  if (id.starts_with("chatcmpl-")) id.remove_prefix(9);
-  return "msg_" + std::string(id);
-}
-
-std::string_view error_type(const Error& error) {
-  switch (http_status(error.kind)) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_error";
-    case 503:
-      return "overloaded_error";
-    case 504:
-      return "timeout_error";
-    default:
-      return http_status(error.kind) < 500 ? "invalid_request_error" : "api_error";
-  }
-}
-
-// --- Streams ---
-
-void write_event(std::string& out, std::string_view type, std::string_view json) {
-  out += "event: ";
-  out += type;
-  out += "\ndata: ";
-  out += json;
-  out += "\n\n";
-}
-
-JsonWriter event_object(std::string_view type) {
-  JsonWriter w(192);
-  w.begin_object().member("type", type);
-  return w;
 }
 
 }  // namespace
@@ -480,149 +307,9 @@ ChatRequest parse_messages_request(const Body& body, const ParseOptions& options
     request.generation.include_stop_reason = !request.generation.stop.empty();
     return request;
   } catch (Error& error) {
-    rename_param(error);
+    use_their_names(error);
     throw;
   }
-}
-
-std::string messages_json(const ChatResponse& response) {
-  static const ChatChoice kNone;
-  const ChatChoice& choice = response.choices.empty() ? kNone : response.choices.front();
-  JsonWriter w(1024);
-  w.begin_object().member("id", message_id(response.id)).member("type", "message");
-  w.member("role", "assistant").member("model", response.model);
-  write_content(w, choice);
-  write_stop(w, choice.finish_reason, choice.stop_reason, !choice.message.tool_calls.empty());
-  write_messages_usage(w, response.usage.value_or(Usage()));
-  return w.end_object().take();
-}
-
-std::string messages_error_json(const Error& error, std::string_view request_id) {
-  JsonWriter w = event_object("error");
-  w.key("error").begin_object().member("type", error_type(error));
-  w.member("message", error.message).end_object();
-  if (!request_id.empty()) w.member("request_id", request_id);
-  return w.end_object().take();
-}
-
-MessagesStream::MessagesStream(std::string message_id_suffix, std::int64_t input_tokens_estimate)
-    : id_(message_id(message_id_suffix)), usage_{.prompt_tokens = input_tokens_estimate} {}
-
-void MessagesStream::start(const ChatChunk& chunk, std::string& out) {
-  if (started_) return;
-  started_ = true;
-  JsonWriter w = event_object("message_start");
-  w.key("message").begin_object().member("id", id_).member("type", "message");
-  w.member("role", "assistant").member("model", chunk.model);
-  w.key("content").begin_array().end_array();
-  w.member("stop_reason", nullptr).member("stop_sequence", nullptr);
-  write_messages_usage(w, usage_);
-  write_event(out, "message_start", w.end_object().end_object().take());
-}
-
-void MessagesStream::open(Block kind, std::string_view block, std::string& out) {
-  close(out);
-  block_ = kind;
-  ++index_;
-  JsonWriter w = event_object("content_block_start");
-  w.member("index", index_).key("content_block").raw(block);
-  write_event(out, "content_block_start", w.end_object().take());
-}
-
-void MessagesStream::close(std::string& out) {
-  if (block_ == Block::kNone) return;
-  block_ = Block::kNone;
-  JsonWriter w = event_object("content_block_stop");
-  write_event(out, "content_block_stop", w.member("index", index_).end_object().take());
-}
-
-void MessagesStream::delta(int index, std::string_view type, std::string_view field,
-                           std::string_view text, std::string& out) {
-  JsonWriter w = event_object("content_block_delta");
-  w.member("index", index).key("delta").begin_object();
-  w.member("type", type).member(field, text).end_object();
-  write_event(out, "content_block_delta", w.end_object().take());
-}
-
-void MessagesStream::text(std::string_view piece, std::string& out) {
-  if (piece.empty()) return;
-  if (block_ != Block::kText) open(Block::kText, R"({"type":"text","text":""})", out);
-  delta(index_, "text_delta", "text", piece, out);
-}
-
-void MessagesStream::thinking(std::string_view piece, std::string& out) {
-  if (piece.empty()) return;
-  if (block_ != Block::kThinking) {
-    open(Block::kThinking, R"({"type":"thinking","thinking":"","signature":""})", out);
-  }
-  delta(index_, "thinking_delta", "thinking", piece, out);
-}
-
-// They come when their text has been told: only the signature is news then.
-void MessagesStream::thinking_blocks(std::string_view blocks, std::string& out) {
-  for (const Thought& thought : thoughts_of(blocks)) {
-    if (!thought.block.empty()) {
-      open(Block::kThinking, thought.block, out);
-      close(out);
-      continue;
-    }
-    if (block_ != Block::kThinking) thinking(thought.text, out);
-    if (block_ == Block::kThinking && !thought.signature.empty()) {
-      delta(index_, "signature_delta", "signature", thought.signature, out);
-      close(out);
-    }
-  }
-}
-
-void MessagesStream::call(const ToolCallDelta& call, std::string& out) {
-  constexpr std::size_t kMaxCalls = 1024;
-  if (call.index < 0 || static_cast<std::size_t>(call.index) >= kMaxCalls) return;
-  const auto number = static_cast<std::size_t>(call.index);
-  if (call_blocks_.size() <= number) call_blocks_.resize(number + 1, -1);
-  if (call_blocks_[number] < 0) {
-    JsonWriter w(96);
-    w.begin_object().member("type", "tool_use").member("id", call.id).member("name", call.name);
-    w.key("input").begin_object().end_object();
-    open(Block::kTool, w.end_object().take(), out);
-    call_blocks_[number] = index_;
-  }
-  if (call.arguments.empty()) return;
-  delta(call_blocks_[number], "input_json_delta", "partial_json", call.arguments, out);
-}
-
-std::string MessagesStream::write(const ChatChunk& chunk) {
-  std::string out;
-  if (chunk.usage) usage_ = *chunk.usage;
-  start(chunk, out);
-  for (const ChatChunkChoice& choice : chunk.choices) {
-    if (choice.index != 0) continue;
-    thinking(choice.delta.reasoning_content.value_or(""), out);
-    thinking_blocks(choice.delta.thinking_blocks, out);
-    text(choice.delta.content.value_or(""), out);
-    text(choice.delta.refusal.value_or(""), out);
-    for (const ToolCallDelta& piece : choice.delta.tool_calls) call(piece, out);
-    if (choice.finish_reason) finish_ = choice.finish_reason;
-    if (choice.stop_reason) stop_ = choice.stop_reason;
-  }
-  return out;
-}
-
-std::string MessagesStream::finish() {
-  std::string out;
-  start({}, out);
-  close(out);
-  JsonWriter w = event_object("message_delta");
-  write_stop(w.key("delta").begin_object(), finish_, stop_, !call_blocks_.empty());
-  write_messages_usage(w.end_object(), usage_);
-  write_event(out, "message_delta", w.end_object().take());
-  write_event(out, "message_stop", R"({"type":"message_stop"})");
-  return out;
-}
-
-std::string MessagesStream::error(const Error& error) {
-  std::string out;
-  write_event(out, "error", messages_error_json(error, {}));
-  return out;
 }
 
 }  // namespace tessera::api
