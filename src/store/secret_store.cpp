@@ -7,6 +7,16 @@ using catalog::SecretMetadata;
 using catalog::SecretPermission;
 using catalog::SecretScope;
 
+namespace {
+
+// Columns principal and permission, the former being number `first`.
+SecretAcl acl_from(const Statement& row, int first) {
+  return {row.text(first),
+          catalog::parse_secret_permission(row.text(first + 1)).value_or(SecretPermission::kNone)};
+}
+
+}  // namespace
+
 std::vector<SecretScope> SecretStore::scopes() {
   Database::Session session(database_);
   std::vector<SecretScope> scopes;
@@ -19,19 +29,24 @@ std::vector<SecretScope> SecretStore::scopes() {
     const std::string name = acls.text(0);
     for (SecretScope& scope : scopes) {
       if (scope.name != name) continue;
-      scope.acls.push_back(
-          {acls.text(1),
-           catalog::parse_secret_permission(acls.text(2)).value_or(SecretPermission::kNone)});
+      scope.acls.push_back(acl_from(acls, 1));
     }
   }
   return scopes;
 }
 
 std::optional<SecretScope> SecretStore::scope(std::string_view name) {
-  for (SecretScope& scope : scopes()) {
-    if (scope.name == name) return std::move(scope);
-  }
-  return std::nullopt;
+  Database::Session session(database_);
+  auto query =
+      session->prepare("SELECT name, created_at, created_by FROM secret_scopes WHERE name = $1");
+  query.bind(name);
+  if (!query.step()) return std::nullopt;
+  SecretScope scope{query.text(0), query.integer(1), query.text(2), {}};
+  auto acls = session->prepare(
+      "SELECT principal, permission FROM secret_acls WHERE scope = $1 ORDER BY principal");
+  acls.bind(name);
+  while (acls.step()) scope.acls.push_back(acl_from(acls, 0));
+  return scope;
 }
 
 void SecretStore::add_scope(const SecretScope& scope) {

@@ -8,6 +8,7 @@
 #include "store/endpoint_store.h"
 #include "store/model_store.h"
 #include "store/principal_store.h"
+#include "store/secret_store.h"
 #include "store/usage_store.h"
 
 namespace tessera::store {
@@ -272,6 +273,57 @@ TEST_F(StoreTest, ListsArePaged) {
   auto rest = store.catalogs("b", 2);
   ASSERT_EQ(rest.size(), 1u);
   EXPECT_EQ(rest[0].name, "c");
+}
+
+TEST_F(StoreTest, SecretScopesAndTheirAccessLists) {
+  SecretStore store(*database_);
+  using Acl = std::pair<std::string, SecretPermission>;
+  const auto acls_of = [](const SecretScope& scope) {
+    std::vector<Acl> acls;
+    for (const SecretAcl& acl : scope.acls) acls.emplace_back(acl.principal, acl.permission);
+    return acls;
+  };
+  store.add_scope({"b", 20, "bob", {{"bob", SecretPermission::kManage}}});
+  store.add_scope({"a", 10, "ann", {{"zoe", SecretPermission::kRead}}});
+  store.add_scope({"empty", 30, "cy", {}});
+  store.put_acl("a", {"ann", SecretPermission::kManage});
+
+  // One scope is that scope, with its own list and nobody else's.
+  const auto a = store.scope("a");
+  ASSERT_TRUE(a);
+  EXPECT_EQ(a->name, "a");
+  EXPECT_EQ(a->created_at_ms, 10);
+  EXPECT_EQ(a->created_by, "ann");
+  EXPECT_EQ(acls_of(*a), (std::vector<Acl>{{"ann", SecretPermission::kManage},
+                                           {"zoe", SecretPermission::kRead}}));
+  const auto b = store.scope("b");
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->name, "b");
+  EXPECT_EQ(b->created_at_ms, 20);
+  EXPECT_EQ(b->created_by, "bob");
+  EXPECT_EQ(acls_of(*b), (std::vector<Acl>{{"bob", SecretPermission::kManage}}));
+  ASSERT_TRUE(store.scope("empty"));
+  EXPECT_TRUE(store.scope("empty")->acls.empty());
+  EXPECT_FALSE(store.scope("A"));
+  EXPECT_FALSE(store.scope(""));
+  EXPECT_FALSE(store.scope("a' OR 'a' = 'a"));
+
+  // All of them are the same, by name.
+  const std::vector<SecretScope> all = store.scopes();
+  ASSERT_EQ(all.size(), 3u);
+  for (const SecretScope& each : all) {
+    const auto alone = store.scope(each.name);
+    ASSERT_TRUE(alone) << each.name;
+    EXPECT_EQ(alone->created_at_ms, each.created_at_ms);
+    EXPECT_EQ(alone->created_by, each.created_by);
+    EXPECT_EQ(acls_of(*alone), acls_of(each));
+  }
+  EXPECT_EQ(all[0].name, "a");
+  EXPECT_EQ(all[2].name, "empty");
+
+  EXPECT_TRUE(store.remove_scope("a"));
+  EXPECT_FALSE(store.scope("a"));
+  EXPECT_TRUE(store.scope("b"));
 }
 
 TEST_F(StoreTest, UsageRoundTripsAndIsPruned) {
