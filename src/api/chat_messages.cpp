@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/tools.h"
+#include "api/upstream_fields.h"
 #include "api/wire_fields.h"
 #include "base/strings.h"
 

@@ -1,6 +1,7 @@
 #include "api/chat.h"
 #include "api/chat_messages.h"
 #include "api/tools.h"
+#include "api/upstream_fields.h"
 #include "api/wire_fields.h"
 
 namespace tessera::api {

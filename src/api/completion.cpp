@@ -2,6 +2,7 @@
 
 #include "api/field_table.h"
 #include "api/text_or_tokens.h"
+#include "api/upstream_fields.h"
 #include "api/wire_fields.h"
 
 namespace tessera::api {

@@ -4,7 +4,7 @@
 
 #include "api/messages.h"
 #include "api/translation.h"
-#include "api/wire_fields.h"
+#include "api/upstream_fields.h"
 #include "base/json.h"
 
 namespace tessera::api {

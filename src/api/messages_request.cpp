@@ -2,7 +2,6 @@
 #include "api/field_table.h"
 #include "api/messages.h"
 #include "api/translation.h"
-#include "api/wire_fields.h"
 #include "base/strings.h"
 
 namespace tessera::api {

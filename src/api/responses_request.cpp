@@ -2,7 +2,7 @@
 #include "api/field_table.h"
 #include "api/responses.h"
 #include "api/translation.h"
-#include "api/wire_fields.h"
+#include "api/upstream_fields.h"
 #include "base/strings.h"
 
 namespace tessera::api {
