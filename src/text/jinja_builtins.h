@@ -1,4 +1,5 @@
-// What templates can call and compute with: operators, attributes, methods, filters and tests.
+// What templates can call and compute with: operators, attributes, methods,
+// functions, filters and tests.
 // Pure functions over values; a Failure is a run-time error of the template.
 #pragma once
 
@@ -84,24 +85,19 @@ Value get_slice(const Value& object, const Value& begin, const Value& end, const
                 Budget& budget);
 
 bool is_text_method(std::string_view name);
+Value call_text_method(const Text& text, const std::string& name, const Arguments& arguments);
+// Of any kind of object.
 Value call_method(const Method& method, const Arguments& arguments, Budget& budget);
+
+// dict(mapping, key=value, …), and namespace() reads the same; `what` is named by a Failure.
+Dict dict_of(const Arguments& arguments, std::string_view what);
+Value make_range(const Arguments& arguments, Budget& budget);       // range()
+Value format_time(const Arguments& arguments, std::int64_t now_s);  // strftime_now(), local time
 
 Value call_filter(std::string_view name, const Value& input, const Arguments& arguments,
                   Budget& budget);
 bool is_filter(std::string_view name);
 bool call_test(std::string_view name, const Value& input, const Arguments& arguments,
                Budget& budget);
-
-// Shared by methods and filters of the same name.
-Text strip(const Text& text, const Text* characters, bool left, bool right);
-Text replace(const Text& text, std::string_view from, const Text& to, std::int64_t count);
-Text escape_html(const Text& text);  // of text that is markup already: itself
-Text upper(const Text& text);
-Text lower(const Text& text);
-Text capitalize(const Text& text);
-std::vector<Text> split_lines(const Text& text, bool keep_ends);
-Text join(const std::vector<Value>& items, const Text& separator);  // str() of each
-bool is_lower_text(std::string_view text);
-bool is_upper_text(std::string_view text);
 
 }  // namespace tessera::jinja

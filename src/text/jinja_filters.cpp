@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "text/jinja_filters.h"
+#include "text/jinja_text.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 

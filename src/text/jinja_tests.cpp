@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "text/jinja_builtins.h"
+#include "text/jinja_text.h"
 
 namespace tessera::jinja {
 
