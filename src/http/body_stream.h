@@ -16,4 +16,7 @@ class BodyStream {
   virtual asio::awaitable<std::optional<std::string>> next() = 0;
 };
 
+// Reads to the end; throws Error(kUpstreamBadGateway) beyond `limit` bytes.
+asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
+
 }  // namespace tessera::http

@@ -9,22 +9,9 @@
 #include "http/address_policy.h"
 #include "http/message.h"
 #include "http/proxy.h"
+#include "http/url.h"
 
 namespace tessera::http {
-
-struct Origin {
-  std::string scheme = "http";  // "http", "https"
-  std::string host;
-  std::uint16_t port = 80;
-  std::string unix_path;  // not empty: connect there; host is only the Host header
-  bool guarded = false;   // only to addresses that ClientOptions::addresses allows
-  bool operator==(const Origin&) const = default;
-};
-
-// "https://host:port/base/path" to origin and path; throws Error(kBadValue).
-std::pair<Origin, std::string> parse_url(std::string_view url);
-// "host", or "host:port" where the port is not the scheme's: the value of Host, as it is sent.
-std::string host_header(const Origin& origin);
 
 struct ClientTimeouts {
   std::chrono::milliseconds connect{5'000};
@@ -46,9 +33,6 @@ struct ClientResponse {
   Headers headers;
   std::unique_ptr<BodyStream> body;  // dropping it early closes the connection
 };
-
-// Reads to the end; throws Error(kUpstreamBadGateway) beyond `limit` bytes.
-asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
 
 struct ClientOptions {
   std::string ca_file;                    // PEM, trusted besides the system's authorities

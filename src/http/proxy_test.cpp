@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "http/client.h"
+#include "http/url.h"
 
 namespace tessera::http {
 namespace {
