@@ -8,6 +8,7 @@
 #include "http/connector.h"
 #include "http/response_body.h"
 #include "http/wire.h"
+#include "http/write_head.h"
 
 namespace tessera::http {
 namespace {

@@ -14,6 +14,7 @@
 #include "http/timeout.h"
 #include "http/tls.h"
 #include "http/wire.h"
+#include "http/write_head.h"
 
 namespace tessera::http {
 namespace {

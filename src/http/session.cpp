@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "http/inflate.h"
+#include "http/write_head.h"
 
 namespace tessera::http {
 namespace {
@@ -88,7 +89,7 @@ Session::Session(std::shared_ptr<ServerState> state, Socket socket, std::size_t 
     : state_(std::move(state)),
       transport_(std::move(socket)),
       loop_(loop),
-      timer_(transport_.socket().get_executor()),
+      deadline_(transport_.socket().get_executor(), *this),
       peer_ip_(std::move(peer_ip)),
       refuse_(refuse) {
   if (state_->tls) transport_.enable_tls(*state_->tls);
@@ -442,34 +443,22 @@ asio::awaitable<void> Session::send_stream(Exchange& exchange, Response response
   }
 }
 
-// Fills out_. The session alone decides about framing, connection and request id.
-void Session::write_head(Exchange& exchange, Response& response, bool streamed) {
+// Fills out_.
+void Session::write_head(Exchange& exchange, const Response& response, bool streamed) {
   if (state_->draining.load(std::memory_order_relaxed)) exchange.keep_alive = false;
   exchange.status = response.status;
-  bool http_1_0 = exchange.head.minor_version == 0;
-  out_.clear();
-  out_.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
-  out_.append(reason_phrase(response.status)).append("\r\n");
-  for (const auto& [name, value] : response.headers) {
-    if (iequals(name, "content-length") || iequals(name, "transfer-encoding") ||
-        iequals(name, "connection") || iequals(name, "x-request-id") || iequals(name, "date")) {
-      continue;
-    }
-    append_header(out_, name, value);
-  }
-  append_header(out_, "x-request-id", exchange.about.id);
-  append_header(out_, "date", http_date());
-  if (!exchange.keep_alive) {
-    out_.append("connection: close\r\n");
-  } else if (http_1_0) {
-    out_.append("connection: keep-alive\r\n");
-  }
+  ResponseHead head{.status = response.status,
+                    .minor_version = exchange.head.minor_version,
+                    .keep_alive = exchange.keep_alive,
+                    .request_id = exchange.about.id};
   if (streamed || response.stream) {
-    if (!http_1_0) out_.append("transfer-encoding: chunked\r\n");
+    head.body = head.minor_version == 0 ? ResponseHead::Body::kToEnd : ResponseHead::Body::kChunked;
   } else if (!is_bodyless(response.status)) {
-    out_.append("content-length: ").append(std::to_string(response.body.size())).append("\r\n");
+    head.body = ResponseHead::Body::kLength;
+    head.content_length = response.body.size();
   }
-  out_.append("\r\n");
+  out_.clear();
+  append_response_head(out_, head, response.headers);
 }
 
 Response Session::present(const Error& error, Exchange& exchange) const {
@@ -619,30 +608,12 @@ void Session::client_left() {
 
 void Session::set_deadline(Phase phase, std::chrono::milliseconds limit) {
   phase_ = phase;
-  deadline_ = Clock::now() + limit;
-  if (!timer_armed_ || deadline_ < armed_until_) arm_timer();
+  deadline_.set(limit);
 }
 
 void Session::clear_deadline(Phase phase) {
   phase_ = phase;
-  deadline_ = Clock::time_point::max();
-}
-
-void Session::arm_timer() {
-  timer_armed_ = true;
-  armed_until_ = deadline_;
-  timer_.expires_at(deadline_);
-  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (error) return;  // re-armed for earlier, or closed
-    self->timer_armed_ = false;
-    if (self->deadline_ == Clock::time_point::max()) return;
-    if (Clock::now() < self->deadline_) {
-      self->arm_timer();
-    } else {
-      self->deadline_ = Clock::time_point::max();
-      self->on_deadline();
-    }
-  });
+  deadline_.clear();
 }
 
 void Session::on_deadline() {
@@ -705,9 +676,7 @@ void Session::await_piece() {
 
 void Session::close() {
   gone_ = true;
-  timer_.cancel();
-  timer_armed_ = false;
-  deadline_ = Clock::time_point::max();
+  deadline_.cancel();
   transport_.close();
 }
 

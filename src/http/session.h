@@ -2,13 +2,12 @@
 //
 // A session is a coroutine on its own strand, or on a loop of one thread, helped by two callbacks
 // there: the outstanding read, which goes on while a handler runs and so notices that the client
-// has left, and one timer, armed at most once per timeout and not once per request.
+// has left, and the deadline's.
 #pragma once
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "http/byte_buffer.h"
+#include "http/deadline_timer.h"
 #include "http/gate.h"
 #include "http/server.h"
 #include "http/transport.h"
@@ -60,7 +60,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void cut();
 
  private:
-  using Clock = std::chrono::steady_clock;
+  friend class DeadlineTimer<Session>;  // calls on_deadline()
   enum class Phase { kHandshake, kHead, kBody, kHandler, kFirstPiece, kSilence, kWrite, kLinger };
   enum class Wake { kBytes, kClosed, kTimeout };
   struct Exchange;  // one request and what is known of its answer
@@ -79,7 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void check_head(Exchange& exchange);
   void finish_body(Exchange& exchange);
-  void write_head(Exchange& exchange, Response& response, bool streamed);
+  void write_head(Exchange& exchange, const Response& response, bool streamed);
   Response present(const Error& error, Exchange& exchange) const;
   Error describe(std::exception_ptr failure, const Exchange& exchange) const;
   void log_access(const Exchange& exchange) const;
@@ -93,14 +93,13 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void set_deadline(Phase phase, std::chrono::milliseconds limit);
   void clear_deadline(Phase phase);
-  void arm_timer();
   void on_deadline();
   void close();
 
   std::shared_ptr<ServerState> state_;
   Transport transport_;
   const std::size_t loop_;
-  asio::steady_timer timer_;
+  DeadlineTimer<Session> deadline_;
   asio::cancellation_signal cancel_;  // of the coroutine, and so of the handler
   Gate gate_;
   ByteBuffer in_;
@@ -110,9 +109,6 @@ class Session : public std::enable_shared_from_this<Session> {
   bool registered_ = false;
 
   Phase phase_ = Phase::kHead;
-  Clock::time_point deadline_ = Clock::time_point::max();
-  Clock::time_point armed_until_ = Clock::time_point::max();
-  bool timer_armed_ = false;
   bool reading_ = false;    // a read is under way
   bool watching_ = false;   // a handler or stream runs: the end of input cancels it
   bool gone_ = false;       // the connection is of no more use

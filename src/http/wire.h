@@ -1,5 +1,6 @@
 // HTTP/1.1 as bytes (RFC 9112), read strictly: whatever two parsers could understand differently is
 // refused, so that no request hides behind another. Pure functions; used by session and client.
+// What is written has its own file, write_head.
 #pragma once
 
 #include <cstdint>
@@ -66,11 +67,5 @@ class ChunkDecoder {
   std::size_t line_bytes_ = 0;  // of extension or trailers
   bool line_empty_ = true;      // of the current trailer line
 };
-
-std::string_view reason_phrase(int status);
-// IMF-fixdate of now, renewed once per second and thread.
-std::string_view http_date();
-// A header value that cannot break out of its line: CR, LF and NUL become spaces.
-void append_header(std::string& out, std::string_view name, std::string_view value);
 
 }  // namespace tessera::http
