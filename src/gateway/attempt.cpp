@@ -31,16 +31,21 @@ milliseconds whole_limit(const Attempt& a) {
   return limit;
 }
 
-// A worker's answer in our terms.
-http::asio::awaitable<ProviderAnswer> translated(http::ClientResponse response, const Attempt& a,
-                                                 const catalog::ServedEntity& entity) {
+Error answer_too_large(std::size_t limit) {
+  return Error(ErrorKind::kEngineFailure,
+               "The answer is larger than " + std::to_string(limit) + " bytes.");
+}
+
+// A worker's answer in our terms: `body` of a plain one, else the response's.
+ProviderAnswer translated(http::ClientResponse response, std::string body, const Attempt& a,
+                          const catalog::ServedEntity& entity) {
   ProviderAnswer answer;
   const providers::Provider& worker = providers::worker_provider();
   if (!a.stream) {
     providers::WireResponse wire;
-    wire.body = co_await read_answer(*response.body, a.max_response_bytes, entity);
+    wire.body = std::move(body);
     answer.whole = worker.chat.from_wire(wire, {});
-    co_return answer;
+    return answer;
   }
   auto explain = [&entity](const Error& error, bool transport) {
     const bool broken = transport || error.code == "upstream_stream_truncated";
@@ -50,7 +55,7 @@ http::asio::awaitable<ProviderAnswer> translated(http::ClientResponse response, 
       std::move(response.body), providers::Framing::kServerSentEvents, worker.chat.stream({}),
       std::move(explain));
   answer.stream = std::move(source);
-  co_return answer;
+  return answer;
 }
 
 http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& credentials, Attempt& a,
@@ -89,13 +94,19 @@ http::asio::awaitable<Answer> try_entity(http::Client& client, Credentials& cred
                     .draw = a.draw,
                     .time_left = time_left};
   answer.response = co_await call_upstream(client, std::move(call));
-  if (a.in_our_terms) {
-    answer.translated = co_await translated(std::move(answer.response), a, entity);
-    co_return answer;
+  if (!a.stream) {
+    try {
+      answer.body =
+          co_await http::read_all(*answer.response.body, a.max_response_bytes, answer_too_large);
+    } catch (const Error& error) {
+      if (error.kind == ErrorKind::kEngineFailure) throw;  // answer_too_large()
+      throw broken_off(error, entity);
+    }
+    answer.response.body.reset();
   }
-  if (a.stream) co_return answer;
-  answer.body = co_await read_answer(*answer.response.body, a.max_response_bytes, entity);
-  answer.response.body.reset();
+  if (a.in_our_terms) {
+    answer.translated = translated(std::move(answer.response), std::move(answer.body), a, entity);
+  }
   co_return answer;
 }
 

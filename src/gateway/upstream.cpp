@@ -86,28 +86,6 @@ http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, 
   throw error;
 }
 
-http::asio::awaitable<std::string> read_answer(http::BodyStream& body, std::size_t limit,
-                                               const catalog::ServedEntity& entity) {
-  std::string all;
-  try {
-    while (auto piece = co_await body.next()) {
-      if (all.empty()) {
-        all = std::move(*piece);
-      } else {
-        all += *piece;
-      }
-      if (all.size() > limit) break;
-    }
-  } catch (const Error& error) {
-    throw worker_failure(error, entity);
-  }
-  if (all.size() > limit) {
-    throw Error(ErrorKind::kEngineFailure,
-                "The answer is larger than " + std::to_string(limit) + " bytes.");
-  }
-  co_return all;
-}
-
 Error broken_off(const Error& error, const catalog::ServedEntity& entity) {
   return worker_failure(error, entity);
 }

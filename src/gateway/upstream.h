@@ -25,11 +25,7 @@ struct UpstreamCall {
 // replica that cannot be reached is passed over for the next one.
 http::asio::awaitable<http::ClientResponse> call_upstream(http::Client& client, UpstreamCall call);
 
-// The whole of a plain answer; throws like call_upstream(), and kEngineFailure beyond the limit.
-http::asio::awaitable<std::string> read_answer(http::BodyStream& body, std::size_t limit,
-                                               const catalog::ServedEntity& entity);
-
-// What a client is told when a stream breaks off in the middle.
+// What a client is told when an answer breaks off in the middle.
 Error broken_off(const Error& error, const catalog::ServedEntity& entity);
 
 }  // namespace tessera::gateway

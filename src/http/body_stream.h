@@ -2,8 +2,13 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <optional>
 #include <string>
+
+namespace tessera {
+struct Error;
+}
 
 namespace tessera::http {
 
@@ -16,7 +21,9 @@ class BodyStream {
   virtual asio::awaitable<std::optional<std::string>> next() = 0;
 };
 
-// Reads to the end; throws Error(kUpstreamBadGateway) beyond `limit` bytes.
-asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit);
+Error body_too_large(std::size_t limit);  // kUpstreamBadGateway
+// Reads to the end; beyond `limit` bytes throws what `too_large` makes.
+asio::awaitable<std::string> read_all(BodyStream& body, std::size_t limit,
+                                      Error (*too_large)(std::size_t limit) = body_too_large);
 
 }  // namespace tessera::http
