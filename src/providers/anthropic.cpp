@@ -66,7 +66,6 @@ constinit const Provider kAnthropic = {
     .completions = {completions_to_wire, completions_from_wire, completions_stream},
     .embeddings = {},
     .from_error = from_error,
-    .errors_in_stream = true,
 };
 
 }  // namespace tessera::providers

@@ -266,7 +266,6 @@ constexpr Provider dialect(std::string_view name) {
   provider.auth = auth;
   provider.chat = {converse_chat, converse_from_wire, converse_events};
   provider.from_error = from_error;
-  provider.errors_in_stream = true;
   return provider;
 }
 

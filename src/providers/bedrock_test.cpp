@@ -48,7 +48,6 @@ TEST(Bedrock, Dialects) {
       const Provider* provider = find(vendor, api);
       ASSERT_NE(provider, nullptr);
       EXPECT_NE(provider->chat.to_wire, nullptr);
-      EXPECT_TRUE(provider->errors_in_stream);
       EXPECT_FALSE(provider->writes_our_form);
     }
   }

@@ -126,8 +126,6 @@ struct Provider {
 
   // Answers and chunks are written by our own code: what needs no change may go on as it came.
   bool writes_our_form = false;
-  // Overload may be told inside of a 200 stream: our head waits for the first event.
-  bool errors_in_stream = false;
 };
 
 // Our own workers: the openai dialect with all extensions.

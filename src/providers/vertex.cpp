@@ -321,7 +321,6 @@ constinit const Provider kVertex = {
     .completions = {completions_to_wire, completions_from_wire, completions_stream},
     .embeddings = {embeddings_to_wire, embeddings_from_wire, max_inputs, max_bytes},
     .from_error = from_error,
-    .errors_in_stream = true,
 };
 
 }  // namespace tessera::providers
