@@ -61,7 +61,8 @@ class Server {
   // of requests cut. Not to be awaited by a handler of this server.
   asio::awaitable<int> drain(std::chrono::milliseconds deadline);
   int active_requests() const;
-  std::size_t connections() const;  // open ones
+  // Open ones. For tests: nothing else shows that a client's leaving has been noticed.
+  std::size_t connections() const;
 
  private:
   struct Impl;
