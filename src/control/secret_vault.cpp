@@ -18,14 +18,13 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kKeyBytes = 32;
-constexpr const char* kVariable = "TESSERA_SECRET_KEY";
 
-std::string parse_key(std::string_view text, const std::string& source) {
+std::string parse_key(std::string_view text, std::string_view source) {
   const auto bytes = hex_decode(trim(text));
   if (bytes && bytes->size() == kKeyBytes) return *bytes;
-  throw Error(
-      ErrorKind::kBadConfiguration,
-      source + " holds no key, want " + std::to_string(2 * kKeyBytes) + " hexadecimal digits.");
+  throw Error(ErrorKind::kBadConfiguration, std::string(source) + " holds no key, want " +
+                                                std::to_string(2 * kKeyBytes) +
+                                                " hexadecimal digits.");
 }
 
 std::string scope_context(std::string_view scope, std::string_view key) {
@@ -54,8 +53,8 @@ const ServedEntity* find_same(const Endpoint& endpoint, const ServedEntity& enti
 }  // namespace
 
 std::string secret_key(const fs::path& file) {
-  if (const char* text = std::getenv(kVariable); text != nullptr && *text != '\0') {
-    return parse_key(text, std::string("The environment variable ") + kVariable);
+  if (const char* text = std::getenv("TESSERA_SECRET_KEY"); text != nullptr && *text != '\0') {
+    return parse_key(text, "The environment variable TESSERA_SECRET_KEY");
   }
   if (!fs::exists(file)) write_private_file(file, hex_encode(random_bytes(kKeyBytes)) + "\n");
   std::ifstream in(file);
