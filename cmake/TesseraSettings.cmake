@@ -31,6 +31,11 @@ add_compile_options(-Wall -Wextra -Wno-missing-field-initializers)
 # False alarms of g++ 12: on "literal" + std::string (gcc.gnu.org/PR105651), and where it inlines the
 # operator new of a coroutine's frame but not its operator delete (address sanitizer sees the pairs).
 add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT TESSERA_SANITIZE)
+  # What its optimiser believes of strings and variants that it has inlined; the sanitizers look.
+  add_compile_options(-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+                      -Wno-stringop-overread)
+endif()
 if(TESSERA_SANITIZE)
   add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${TESSERA_SANITIZE})
