@@ -1,6 +1,7 @@
 #include "api/responses_answer.h"
 
 #include "api/responses.h"
+#include "api/tools.h"
 #include "api/translation.h"
 #include "api/wire_fields.h"
 
@@ -81,19 +82,11 @@ std::string repeated_members(const ChatRequest& request) {
   }
   w.end_object().end_object().key("tool_choice");
   const ToolChoice choice = request.tool_choice.value_or(ToolChoice());
-  switch (choice.mode) {
-    case ToolChoice::Mode::kAuto:
-      w.value("auto");
-      break;
-    case ToolChoice::Mode::kNone:
-      w.value("none");
-      break;
-    case ToolChoice::Mode::kRequired:
-      w.value("required");
-      break;
-    case ToolChoice::Mode::kNamed:
-      w.begin_object().member("type", "function").member("name", choice.name).end_object();
-      break;
+  const std::string_view mode = to_string(choice.mode);
+  if (choice.mode == ToolChoice::Mode::kNamed) {
+    w.begin_object().member("type", mode).member("name", choice.name).end_object();
+  } else {
+    w.value(mode);
   }
   w.key("tools").begin_array();
   for (const Tool& tool : request.tools) {

@@ -258,6 +258,20 @@ std::optional<ResponseFormat> read_response_format(const json::value& value, con
   return format;
 }
 
+std::string_view to_string(ToolChoice::Mode mode) {
+  switch (mode) {
+    case ToolChoice::Mode::kAuto:
+      return "auto";
+    case ToolChoice::Mode::kNone:
+      return "none";
+    case ToolChoice::Mode::kRequired:
+      return "required";
+    case ToolChoice::Mode::kNamed:
+      break;
+  }
+  return "function";
+}
+
 void write_tools(JsonWriter& w, const ChatRequest& request) {
   if (request.tools.empty()) return;
   w.key("tools").begin_array();
@@ -276,20 +290,12 @@ void write_tools(JsonWriter& w, const ChatRequest& request) {
   w.end_array();
   if (request.tool_choice) {
     w.key("tool_choice");
-    switch (request.tool_choice->mode) {
-      case ToolChoice::Mode::kAuto:
-        w.value("auto");
-        break;
-      case ToolChoice::Mode::kNone:
-        w.value("none");
-        break;
-      case ToolChoice::Mode::kRequired:
-        w.value("required");
-        break;
-      case ToolChoice::Mode::kNamed:
-        w.begin_object().member("type", "function").key("function").begin_object();
-        w.member("name", request.tool_choice->name).end_object().end_object();
-        break;
+    const std::string_view mode = to_string(request.tool_choice->mode);
+    if (request.tool_choice->mode == ToolChoice::Mode::kNamed) {
+      w.begin_object().member("type", mode).key("function").begin_object();
+      w.member("name", request.tool_choice->name).end_object().end_object();
+    } else {
+      w.value(mode);
     }
   }
   if (request.parallel_tool_calls) w.member("parallel_tool_calls", *request.parallel_tool_calls);

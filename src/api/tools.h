@@ -26,6 +26,7 @@ void finish_tools(ToolReading reading, ChatRequest& request);
 
 std::optional<ResponseFormat> read_response_format(const json::value& value, const Reading& at);
 
+std::string_view to_string(ToolChoice::Mode mode);  // "auto", "none", "required", "function"
 void write_tools(JsonWriter& w, const ChatRequest& request);
 void write_response_format(JsonWriter& w, const ResponseFormat& format);
 // `tool_calls` of a message; nothing when there are none.
