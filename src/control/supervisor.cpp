@@ -120,6 +120,10 @@ bool has_ended(Process& process) {
          info.si_pid != 0;
 }
 
+bool goes_on(const Worker& worker, Process& process) {
+  return !worker.stopping && !has_ended(process);
+}
+
 void drain_output(int fd, LogRing& log) {
   char buffer[16 << 10];
   for (ssize_t count; (count = ::read(fd, buffer, sizeof buffer)) > 0;) {
@@ -221,7 +225,7 @@ asio::awaitable<bool> Supervisor::Impl::probe(Worker& worker, Process& process) 
 // True when the worker answers; false when it ended or is to stop.
 asio::awaitable<bool> Supervisor::Impl::bring_up(Worker& worker, Process& process) {
   milliseconds poll = kFirstPoll;
-  while (!worker.stopping && !has_ended(process)) {
+  while (goes_on(worker, process)) {
     const int status = co_await ask_ready(worker.spec.socket_path.string(), kAnswerTime);
     if (status == 200 && !has_ended(process)) co_return true;
     co_await wait_for_news(process, worker, poll);
@@ -233,20 +237,18 @@ asio::awaitable<bool> Supervisor::Impl::bring_up(Worker& worker, Process& proces
 // True when a worker that was ready has become silent and had to be killed; false when it ended
 // by itself or is to stop.
 asio::awaitable<bool> Supervisor::Impl::look_after(Worker& worker, Process& process) {
-  const bool probes = options.unresponsive_after > 0ms;
+  if (options.unresponsive_after <= 0ms) {
+    while (goes_on(worker, process)) co_await wait_for_news(process, worker);
+    co_return false;
+  }
   Clock::time_point last_answer = Clock::now();
-  while (!worker.stopping && !has_ended(process)) {
-    if (!probes) {
-      co_await wait_for_news(process, worker);
-      continue;
-    }
+  while (goes_on(worker, process)) {
     co_await wait_for_news(process, worker, options.probe_interval);
-    if (worker.stopping || has_ended(process)) break;
+    if (!goes_on(worker, process)) break;
     const bool answers = co_await probe(worker, process);
-    if (answers) {
-      last_answer = Clock::now();
-    } else if (!worker.stopping && !has_ended(process) &&
-               Clock::now() - last_answer >= options.unresponsive_after) {
+    if (answers) last_answer = Clock::now();
+    const bool silent = !answers && Clock::now() - last_answer >= options.unresponsive_after;
+    if (silent && goes_on(worker, process)) {
       process.signal(SIGKILL);
       co_await ended_within(process, kReapTime);
       co_return true;
